@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Rules of the tree that no compiler knows.
+
+usage: lint.py RULE SOURCE_ROOT BUILD_ROOT
+
+layers   a folder includes only what stands below it
+headers  every header compiles alone, and twice
+names    an exported name starts with the name of its file
+size     no file over 600 lines
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+# folder: (folders it may include, libraries it may include)
+MAY_INCLUDE = {
+    "base": ({"base"}, set()),
+    "pool": ({"base", "pool"}, set()),
+    "drivers": ({"base", "drivers"}, {"uv.h", "libpq-fe.h", "hiredis", "openssl"}),
+    "proxy": ({"base", "pool", "drivers", "proxy"},
+              {"uv.h", "openssl", "uthash.h", "llhttp.h", "http_parser.h"}),
+}
+LIBRARIES = set().union(*(libraries for _, libraries in MAY_INCLUDE.values()))
+MOST_LINES = 600
+
+
+def sources(root, pattern):
+    for folder in MAY_INCLUDE:
+        yield from sorted((root / folder).rglob(pattern))
+
+
+def layers(root, _build):
+    for source in sources(root, "*.[ch]"):
+        folder = source.relative_to(root).parts[0]
+        folders, libraries = MAY_INCLUDE[folder]
+        for number, line in enumerate(source.read_text().splitlines(), 1):
+            include = re.match(r'\s*#\s*include\s*[<"]([^/>"]+)', line)
+            name = include and include[1]
+            if (name in MAY_INCLUDE and name not in folders) or (name in LIBRARIES and name not in libraries):
+                yield f"{source.relative_to(root)}:{number}: {folder}/ may not include {name}"
+
+
+def headers(root, _build):
+    for header in sources(root, "*.h"):
+        line = f'#include "{header.relative_to(root)}"\n'
+        compiled = subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-fsyntax-only", "-I", root, "-x", "c", "-"],
+                                  input=line * 2, text=True, capture_output=True)
+        if compiled.returncode != 0:
+            yield f"{header.relative_to(root)}: does not compile alone\n{compiled.stderr}"
+
+
+def names(root, build):
+    for source in sources(root, "*.c"):
+        folder, *inside = source.relative_to(root).parts
+        for thing in (build / folder).rglob("_".join(inside) + ".o"):
+            listing = subprocess.run(["nm", "-g", "--defined-only", thing], text=True, capture_output=True, check=True)
+            for symbol in (line.split()[-1] for line in listing.stdout.splitlines()):
+                if symbol != "main" and not symbol.startswith((source.stem, "__")):
+                    yield f"{source.relative_to(root)}: exports {symbol}, which does not start with {source.stem}"
+
+
+def size(root, _build):
+    for source in [*sources(root, "*.[ch]"), *sorted((root / "tests").rglob("*.[chp]*"))]:
+        if source.suffix in (".c", ".h", ".py"):
+            lines = len(source.read_text().splitlines())
+            if lines > MOST_LINES:
+                yield f"{source.relative_to(root)}: {lines} lines; more than {MOST_LINES} is two files"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4 or sys.argv[1] not in ("layers", "headers", "names", "size"):
+        sys.exit(__doc__)
+    broken = list(globals()[sys.argv[1]](pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])))
+    print("\n".join(broken) or f"{sys.argv[1]}: ok")
+    sys.exit(1 if broken else 0)
