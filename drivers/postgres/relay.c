@@ -295,7 +295,7 @@ static void begin_copy(struct relay *relay, uint8_t how)
     relay->length = (uint16_t)(relay->length - syncs);
     relay->owed[relay->first] = statement;
     relay->maybe_ignored += syncs;
-    if (syncs > 0)
+    if (syncs > 0 && statement == EXECUTE && !holds(relay, SYNC) && !holds(relay, QUERY))
         relay->unsynced = true;
 }
 
