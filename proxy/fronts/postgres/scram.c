@@ -17,7 +17,7 @@ static enum err complain(struct scram *scram, enum err why, const char *text)
 /* ---- attributes ---------------------------------------------------------- */
 
 /* Cuts "x=value" off rest, and the comma behind it; x is any letter if name is 0. */
-static bool take_attribute(struct slice *rest, char name, struct slice *value)
+static bool take_attribute(struct slice *rest, uint8_t name, struct slice *value)
 {
     const uint8_t *comma;
     size_t length;
@@ -33,7 +33,7 @@ static bool take_attribute(struct slice *rest, char name, struct slice *value)
     return comma == NULL || rest->length > 0; /* a comma stands between two */
 }
 
-static bool starts_with(struct slice rest, char letter)
+static bool starts_with(struct slice rest, uint8_t letter)
 {
     return rest.length > 0 && rest.at[0] == letter;
 }

@@ -99,9 +99,10 @@ enum err secret_parse(struct slice text, struct secret *secret)
 
 /* Gives "md5" and the digest of a and b, as PostgreSQL spells it, without a NUL. False
  * where OpenSSL has no MD5 (FIPS). */
-static bool make_md5(struct slice a, struct slice b, char text[MD5_TEXT_SIZE])
+static bool make_md5(struct slice a, struct slice b, uint8_t text[MD5_TEXT_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
+    static const uint8_t digits[] = "0123456789abcdef";
+    struct slice prefix = SLICE("md5");
     uint8_t digest[MD5_SIZE];
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool done = context != NULL && EVP_DigestInit_ex(context, EVP_md5(), NULL) == 1 &&
@@ -112,16 +113,16 @@ static bool make_md5(struct slice a, struct slice b, char text[MD5_TEXT_SIZE])
     EVP_MD_CTX_free(context);
     if (!done)
         return false;
-    memcpy(text, "md5", 3);
+    memcpy(text, prefix.at, prefix.length);
     for (size_t i = 0; i < MD5_SIZE; i++) {
-        text[3 + 2 * i] = digits[digest[i] >> 4];
-        text[4 + 2 * i] = digits[digest[i] & 15];
+        text[prefix.length + 2 * i] = digits[digest[i] >> 4];
+        text[prefix.length + 2 * i + 1] = digits[digest[i] & 15];
     }
     return true;
 }
 
 /* The md5 secret of a user, be it kept or to be made of a plain one. */
-static bool md5_of(const struct secret *secret, struct slice user, char text[MD5_TEXT_SIZE])
+static bool md5_of(const struct secret *secret, struct slice user, uint8_t text[MD5_TEXT_SIZE])
 {
     if (secret->kind == SECRET_PLAIN)
         return make_md5(secret->text, user, text);
@@ -133,8 +134,8 @@ static bool md5_of(const struct secret *secret, struct slice user, char text[MD5
 bool secret_check_md5(const struct secret *secret, struct slice user,
                       const uint8_t salt[SECRET_MD5_SALT_SIZE], struct slice response)
 {
-    char text[MD5_TEXT_SIZE], expected[MD5_TEXT_SIZE];
-    struct slice digits = {(const uint8_t *)text + 3, MD5_HEX_SIZE};
+    uint8_t text[MD5_TEXT_SIZE], expected[MD5_TEXT_SIZE];
+    struct slice digits = {text + 3, MD5_HEX_SIZE};
     bool good = secret->text.length > 0 && response.length == MD5_TEXT_SIZE &&
                 md5_of(secret, user, text) &&
                 make_md5(digits, (struct slice){salt, SECRET_MD5_SALT_SIZE}, expected) &&
@@ -161,7 +162,7 @@ static bool are_same(struct slice a, struct slice b)
 
 bool secret_check_plain(const struct secret *secret, struct slice user, struct slice password)
 {
-    char text[MD5_TEXT_SIZE];
+    uint8_t text[MD5_TEXT_SIZE];
 
     if (secret->text.length == 0 || secret->kind == SECRET_SCRAM)
         return false;
