@@ -32,6 +32,7 @@ struct terms {
     const struct config *config;
     struct broker *broker;
     struct terms_user *users;
+    enum secret_kind usual; /* what most users have: a stranger is asked for that */
 };
 
 /* What a client asks for. Lent from the configuration, but for the names. */

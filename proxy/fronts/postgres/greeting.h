@@ -29,7 +29,4 @@ struct greeting *greeting_begin(struct session *session) MUST_CHECK;
 size_t greeting_bytes(struct greeting *greeting, struct slice in);
 void greeting_abandon(struct greeting *greeting);
 
-/* How much of a cancel key this client can take. */
-size_t greeting_key_size(const struct greeting *greeting);
-
 #endif

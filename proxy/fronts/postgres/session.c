@@ -227,8 +227,8 @@ static void send_to_server(struct session *session, const struct relay_plan *pla
         stream_pause(&session->stream);
 }
 
-/* What the relay wants before it goes on. True: it may go on now. */
-static bool obey(struct session *session, const struct relay_plan *plan)
+/* What the relay wants before it goes on. */
+static void obey(struct session *session, const struct relay_plan *plan)
 {
     char text[80];
 
@@ -236,47 +236,47 @@ static bool obey(struct session *session, const struct relay_plan *plan)
     switch (plan->verdict) {
     case RELAY_GO_ON:
     case RELAY_WAITS:
-        return false;
+        break;
     case RELAY_NEEDS_SERVER:
         ask_for_server(session);
-        return session->lease.backend != NULL;
+        break;
     case RELAY_TERMINATED:
         session_close(session);
-        return false;
+        break;
     case RELAY_BROKEN:
+        snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
+                 plan->unknown_type, plan->unknown_length);
+        session_fail(session, ERR_PROTOCOL, text);
         break;
     }
-    snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
-             plan->unknown_type, plan->unknown_length);
-    session_fail(session, ERR_PROTOCOL, text);
-    return false;
 }
 
 static size_t pass_on(struct session *session, struct slice in)
 {
     struct relay_plan plan;
-    size_t used = 0, now;
+    size_t used = relay_from_client(relay_of(session), &session->sent, in, &plan);
 
-    do {
-        struct slice rest = {in.at + used, in.length - used};
-
-        now = relay_from_client(relay_of(session), &session->sent, rest, &plan);
-        used += now;
-        if (plan.count > 0)
-            send_to_server(session, &plan);
-        if (plan.refused)
-            stream_write(&session->stream, &(struct slice){(const uint8_t *)"Z\0\0\0\5I", 6}, 1);
-    } while (obey(session, &plan) || (now > 0 && used < in.length && !is_over(session)));
-    return is_over(session) ? in.length : used;
+    if (plan.count > 0)
+        send_to_server(session, &plan);
+    if (plan.refused)
+        stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
+    obey(session, &plan);
+    return used;
 }
 
+/* Each state takes what it can; what it leaves is for the state that follows. */
 static size_t on_bytes(struct stream *stream, struct slice in)
 {
     struct session *session = session_of(stream);
-    size_t used;
+    size_t used = 0, now;
+    uint8_t state;
 
     session->in_bytes = true;
-    used = life[session->state].bytes(session, in);
+    do {
+        state = session->state;
+        now = life[state].bytes(session, (struct slice){in.at + used, in.length - used});
+        used += now;
+    } while ((now > 0 || session->state != state) && used < in.length);
     session->in_bytes = false;
     return used;
 }
@@ -319,6 +319,13 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
     }
 }
 
+/* What the client has sent ahead is looked at again. */
+static void go_on(struct session *session)
+{
+    if (!session->in_bytes) /* else that is just what happens */
+        stream_again(&session->stream);
+}
+
 /* The client has no server any more, and may go on with what it has sent ahead. */
 static void rest(struct session *session)
 {
@@ -328,7 +335,7 @@ static void rest(struct session *session)
     if (session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else if (session->held_back)
-        stream_again(&session->stream);
+        go_on(session);
 }
 
 static void on_turn(struct broker_lease *lease)
@@ -348,7 +355,7 @@ static void on_turn(struct broker_lease *lease)
     else
         become(session, SESSION_HOLDING);
     if (session->held_back)
-        stream_again(&session->stream);
+        go_on(session);
 }
 
 /* The server takes again what its client sends. */
@@ -382,8 +389,7 @@ static void on_granted(struct broker_lease *lease)
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
     if (lease->place->terms.keep_until_the_end)
         lease->backend->relay.pinned |= 1u << RELAY_PIN_MODE;
-    if (!session->in_bytes)
-        stream_again(&session->stream);
+    go_on(session);
 }
 
 static void on_refused(struct broker_lease *lease, enum err why, const char *text)
@@ -474,10 +480,9 @@ void session_welcome(struct session *session)
         session_fail(session, ERR_NO_MEMORY, NULL);
         return;
     }
-    wire_add_auth_ok(&out);
     bytes_add(&out, place->welcome.at, place->welcome.length);
     wire_add_backend_key(&out, session->slot,
-                         (struct slice){session->key, greeting_key_size(session->greeting)});
+                         (struct slice){session->key, session->key_size});
     wire_add_ready_for_query(&out, 'I');
     greeting_abandon(session->greeting);
     session->greeting = NULL;
