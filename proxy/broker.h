@@ -56,6 +56,7 @@ struct broker_place {
     char why[256];        /* why the last opening failed */
     struct metrics_pool metrics;
     bool carrying_out;
+    size_t number; /* for whoever goes through all places */
     UT_hash_handle hh;
 };
 

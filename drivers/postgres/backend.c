@@ -319,12 +319,10 @@ void backend_send(struct backend *backend, const struct slice *slices, size_t co
     stream_write(&backend->stream, slices, count);
 }
 
-bool backend_is_done(const struct backend *backend, const struct relay_sent *sent)
+bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
 {
-    const struct relay *relay = &backend->relay;
-
-    return backend->whole && backend->canceling == 0 && relay_is_settled(relay, sent) &&
-           relay->pinned == 0 && !relay->tainted && !relay->dying;
+    return backend->whole && backend->canceling == 0 && backend->relay.pinned == 0 &&
+           relay_is_settled(&backend->relay, sent);
 }
 
 enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent)
@@ -334,7 +332,7 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
 
     REQUIRE(backend->state == BACKEND_LEASED);
     backend->client = NULL;
-    if (backend_is_done(backend, sent)) {
+    if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
         relay->nobody = true;
         become(backend, BACKEND_FREE);
         return BACKEND_LEFT_NOTHING;

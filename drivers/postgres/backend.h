@@ -92,8 +92,8 @@ bool backend_is_stale(const struct backend *backend);
 void backend_lease(struct backend *backend, void *client);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
 
-/* Whether it could be given to somebody else as it is. */
-bool backend_is_done(const struct backend *backend, const struct relay_sent *sent);
+/* Whether its client has nothing to keep it for. */
+bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent);
 
 /* What a client leaves: nothing, something to be cleaned, or nobody can tell and only
  * closing is safe. */

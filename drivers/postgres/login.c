@@ -376,3 +376,25 @@ bool login_conninfo_is_valid(const char *conninfo, char *why, size_t size)
     PQconninfoFree(options);
     return valid;
 }
+
+static const char *value_in(const PQconninfoOption *options, const char *name)
+{
+    for (; options != NULL && options->keyword != NULL; options++)
+        if (strcmp(options->keyword, name) == 0)
+            return options->val;
+    return NULL;
+}
+
+void login_conninfo_value(const char *conninfo, const char *name, char *to, size_t size)
+{
+    PQconninfoOption *said = PQconninfoParse(conninfo, NULL), *standard = PQconndefaults();
+    const char *value = value_in(said, name);
+
+    if (value == NULL)
+        value = value_in(standard, name);
+    if (value == NULL && strcmp(name, "dbname") == 0) /* libpq's rule: as the user */
+        value = value_in(said, "user") ? value_in(said, "user") : value_in(standard, "user");
+    snprintf(to, size, "%s", value != NULL ? value : "");
+    PQconninfoFree(said);
+    PQconninfoFree(standard);
+}

@@ -44,4 +44,7 @@ void login_stop(struct login *login);
 /* Whether conninfo can be understood; else why not, in why. */
 bool login_conninfo_is_valid(const char *conninfo, char *why, size_t size);
 
+/* What conninfo says about name ("user", "dbname"); else what libpq would take. */
+void login_conninfo_value(const char *conninfo, const char *name, char *to, size_t size);
+
 #endif

@@ -192,6 +192,19 @@ static size_t needed_from_client(struct slice message)
     return named ? HEADER + 1 : HEADER;
 }
 
+/* A request that was refused has its end where the server would have said ReadyForQuery. */
+static void refuse(struct relay_sent *sent, uint8_t type, struct relay_plan *plan)
+{
+    bool alone = (type == WIRE_QUERY || type == WIRE_FUNCTION_CALL) && !sent->in_batch;
+
+    sent->swallow = true;
+    sent->in_batch = true;
+    if (type == WIRE_SYNC || alone) {
+        plan->refused = true;
+        sent->refusing = sent->in_batch = false;
+    }
+}
+
 /* Looks at the next message. False: not now, for the reason in plan->verdict. */
 static bool begin_client_message(struct relay *relay, struct relay_sent *sent, struct slice message,
                                  struct relay_plan *plan)
@@ -199,10 +212,14 @@ static bool begin_client_message(struct relay *relay, struct relay_sent *sent, s
     if (message.length < HEADER || message.length < needed_from_client(message))
         return false;
     plan->verdict = judge(relay, message, plan);
+    if (plan->verdict == RELAY_NEEDS_SERVER && sent->refusing)
+        plan->verdict = RELAY_GO_ON;
     if (plan->verdict != RELAY_GO_ON)
         return false;
     sent->remaining = 1 + bytes_u32(message.at + 1);
     sent->swallow = relay == NULL;
+    if (sent->refusing)
+        refuse(sent, message.at[0], plan);
     if (relay == NULL)
         return true;
     account(relay, asked[message.at[0]].owed);
@@ -220,6 +237,8 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
     while (used < in.length && has_room(plan)) {
         size_t left = in.length - used, part;
 
+        if (sent->remaining == 0 && plan->refused)
+            break;
         if (sent->remaining == 0 &&
             !begin_client_message(relay, sent, (struct slice){in.at + used, left}, plan))
             break;

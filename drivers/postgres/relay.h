@@ -49,6 +49,9 @@ enum {
 struct relay_sent {
     uint32_t remaining; /* bytes of the message body still to come */
     bool swallow;       /* which nobody wants */
+    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
+                         * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
 };
 
 enum relay_verdict {
@@ -63,6 +66,7 @@ struct relay_plan {
     struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
     size_t count;
     enum relay_verdict verdict;
+    bool refused;            /* a request that was refused ends here: ReadyForQuery is due */
     uint8_t unknown_type;    /* RELAY_BROKEN: the message's type ... */
     uint32_t unknown_length; /* ... and length */
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */

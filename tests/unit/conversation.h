@@ -175,7 +175,7 @@ static struct relay_sent sent;
 static bool has_server;
 static enum relay_verdict verdict;
 static struct bytes at_server, at_client, kept_client, kept_server;
-static unsigned transactions;
+static unsigned transactions, refusals;
 
 static void add_plan(struct bytes *to, const struct relay_plan *plan)
 {
@@ -200,6 +200,7 @@ static void client_goes_on(void)
         add_plan(&at_server, &plan);
         forget(&kept_client, used);
         verdict = plan.verdict;
+        refusals += plan.refused;
     } while (used > 0 && kept_client.length > 0);
 }
 

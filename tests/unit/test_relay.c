@@ -476,3 +476,39 @@ Test(relay, a_server_that_owes_something_cannot_be_lent, .signal = SIGABRT)
     client_sends("Query a");
     relay_attach(&relay);
 }
+
+/* ---- requests that were refused -----------------------------------------------------------------
+ */
+
+static void weir_refuses(void)
+{
+    has_server = false;
+    sent.refusing = true;
+    refusals = 0;
+    client_goes_on();
+}
+
+Story(a_refused_query_is_swallowed_whole_and_the_next_one_is_not)
+{
+    has_server = false;
+    client_sends("Query a; Query b");
+    weir_refuses();
+    server_gets("");
+    cr_assert_eq(refusals, 1);
+    cr_assert_eq(verdict, RELAY_NEEDS_SERVER);
+    has_server = true;
+    client_goes_on();
+    server_gets("Query b");
+}
+
+Story(a_refused_batch_is_swallowed_up_to_its_sync)
+{
+    has_server = false;
+    client_sends("Parse - a; Bind; Execute");
+    weir_refuses();
+    client_sends("Query a; Sync; Parse - b; Sync");
+    cr_assert_eq(refusals, 1);
+    has_server = true;
+    client_goes_on();
+    server_gets("Parse - b; Sync");
+}
