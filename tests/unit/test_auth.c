@@ -382,6 +382,10 @@ Test(auth, scram_cannot_be_done_with_an_md5_secret)
     begins(AUTH_SCRAM_SHA_256);
     proves_with("pencil");
     is_told(WRONG_PASSWORD);
+    begins(AUTH_SCRAM_SHA_256);
+    proves_with(MD5_OF_PENCIL); /* who has stolen the list */
+    is_told(WRONG_PASSWORD);
+    cr_assert_eq(derivations, 0);
 }
 
 Test(auth, yesterdays_proof_is_refused)
@@ -517,6 +521,16 @@ Test(auth, an_answer_to_no_question_stops_the_process, .signal = SIGABRT)
 {
     begins(AUTH_ANY);
     answers("pencil");
+}
+
+Test(auth, who_forgets_to_derive_lets_nobody_in)
+{
+    given_her_secret_is(SCRAM_OF_PENCIL);
+    begins(AUTH_PLAIN);
+    cr_assert_eq(auth_answer(auth, SLICE("wrong\0"), &out), AUTH_DERIVE);
+    bytes_clear(&out);
+    step = auth_derived(auth, &out);
+    is_told("53200 out of memory");
 }
 
 Test(auth, a_message_that_cannot_be_built_is_seen_in_out)
