@@ -141,12 +141,15 @@ static void open_one(struct pool *pool, uint64_t now)
 static void grant(struct pool *pool, struct pool_server *server, struct pool_client *client,
                   uint64_t now)
 {
+    struct pool_order order = {
+        .kind = POOL_ORDER_GRANT, .client = client, .idle_ms = now - server->since};
+
     REQUIRE(server->client == NULL && client->server == NULL);
     list_remove(&pool->waiting, &client->queued);
     server->client = client;
     client->server = server;
     move(pool, server, POOL_SERVER_LEASED, now);
-    give(pool, server, (struct pool_order){.kind = POOL_ORDER_GRANT, .client = client});
+    give(pool, server, order);
 }
 
 static void clean(struct pool *pool, struct pool_server *server, uint64_t now)
@@ -334,6 +337,17 @@ void pool_lost(struct pool *pool, struct pool_server *server, uint64_t now)
     }
     server->opened = false;
     serve(pool, now);
+}
+
+void pool_withdraw(struct pool *pool, struct pool_server *server, uint64_t now)
+{
+    struct pool_client *client = server->client;
+
+    REQUIRE(server->state == POOL_SERVER_LEASED && client != NULL);
+    take_from_client(server);
+    list_push_front(&pool->waiting, &client->queued);
+    due_at(pool, after(client->since, pool->limits.wait_ms));
+    pool_lost(pool, server, now);
 }
 
 void pool_retire(struct pool *pool, uint64_t now)

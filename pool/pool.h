@@ -103,6 +103,7 @@ struct pool_order {
     struct pool_server *server; /* none for REFUSE */
     struct pool_client *client; /* for GRANT and REFUSE */
     enum err why;               /* for CLOSE and REFUSE; ERR_OK: nothing is wrong */
+    uint64_t idle_ms;           /* for GRANT: how long the server was idle before */
 };
 
 /* What a client leaves behind in the server it returns. */
@@ -129,6 +130,10 @@ void pool_return(struct pool *pool, struct pool_client *client, enum pool_leftov
 void pool_opened(struct pool *pool, struct pool_server *server, uint64_t now);
 void pool_cleaned(struct pool *pool, struct pool_server *server, uint64_t now);
 void pool_lost(struct pool *pool, struct pool_server *server, uint64_t now);
+
+/* A server just granted turned out to be dead: as pool_lost(), and its client is back at
+ * the head of the queue, as if it had never been granted anything. */
+void pool_withdraw(struct pool *pool, struct pool_server *server, uint64_t now);
 
 /* What is overdue at now is refused or closed. Due again at pool_next_deadline() at the
  * latest; UINT64_MAX means never. One timer serves any number of pools. */

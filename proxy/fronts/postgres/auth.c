@@ -321,9 +321,16 @@ void auth_derive(struct auth *auth)
         auth->keys.ready = false;
 }
 
+bool auth_shares_keys(const struct auth *auth)
+{
+    return auth->state == DERIVING_TO_PROVE && auth->kept != NULL;
+}
+
 enum auth_step auth_derived(struct auth *auth, struct bytes *out)
 {
     REQUIRE(auth->state == DERIVING_TO_COMPARE || auth->state == DERIVING_TO_PROVE);
+    if (auth_shares_keys(auth) && auth->kept->ready)
+        return prove(auth, auth->kept, out);
     if (!auth->keys.ready)
         return refuse(auth, ERR_NO_MEMORY, "%s", err_text(ERR_NO_MEMORY));
     if (auth->state == DERIVING_TO_COMPARE)

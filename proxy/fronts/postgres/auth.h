@@ -93,6 +93,10 @@ enum auth_step auth_derived(struct auth *auth, struct bytes *out) MUST_CHECK;
 /* The slow part, pure: for any thread. */
 void auth_derive(struct auth *auth);
 
+/* After AUTH_DERIVE: whether the keys are those that kept is for. Then one login of the user
+ * derives them, and others that wait for the same go straight to auth_derived(). */
+bool auth_shares_keys(const struct auth *auth);
+
 /* After AUTH_REFUSED. */
 enum err auth_why(const struct auth *auth);
 const char *auth_reason(const struct auth *auth);
