@@ -355,6 +355,28 @@ Test(auth, kept_keys_of_other_iterations_are_not_used)
     cr_assert_eq(derivations, 2);
 }
 
+Test(auth, who_waits_while_another_login_derives_need_not)
+{
+    struct auth *another;
+
+    given_her_secret_is("pencil");
+    begins(AUTH_SCRAM_SHA_256);
+    chooses("SCRAM-SHA-256", "n,,n=,r=abc");
+    is_told("prove it");
+    scram_client_answer(&client, "n=,r=abc", server_first, "biws", "pencil");
+    step = auth_answer(auth, text(client.final), &out);
+    cr_assert_eq(step, AUTH_DERIVE);
+    cr_assert(auth_shares_keys(auth));
+    another = auth;
+    auth = NULL;
+    begins(AUTH_SCRAM_SHA_256);
+    proves_with("pencil");
+    is_told("so do I; in");
+    cr_assert_eq(auth_derived(another, &out), AUTH_OK);
+    cr_assert_eq(derivations, 1);
+    auth_destroy(another);
+}
+
 Test(auth, a_caller_that_keeps_nothing_derives_each_time)
 {
     given_her_secret_is("pencil");
