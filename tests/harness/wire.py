@@ -1,4 +1,5 @@
 """PostgreSQL's protocol byte by byte, for what no driver would send."""
+import select
 import socket
 import struct
 
@@ -123,6 +124,9 @@ class Wire:
                 raise Closed(data)
             data += part
         return data
+
+    def readable(self, patience):
+        return bool(select.select([self.socket], [], [], patience)[0])
 
     def read(self):
         kind, length = struct.unpack("!ci", self.take(5))
