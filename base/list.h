@@ -66,6 +66,16 @@ static inline void list_push_back(struct list *list, struct link *link)
     list->length++;
 }
 
+static inline void list_push_front(struct list *list, struct link *link)
+{
+    ASSERT(!link_is_linked(link));
+    link->before = &list->ring;
+    link->after = list->ring.after;
+    link->after->before = link;
+    list->ring.after = link;
+    list->length++;
+}
+
 static inline void list_remove(struct list *list, struct link *link)
 {
     ASSERT(link_is_linked(link) && list->length > 0);

@@ -1,8 +1,7 @@
 /*
  * drivers/stream.h - bytes over a socket, under back-pressure.
  *
- *      stream_init(&s->stream, home, &events);     s embeds the stream
- *      if (stream_accept(&s->stream, listener) == ERR_OK)
+ *      if (stream_accept(&s->stream, home, &events, listener) == ERR_OK)
  *          stream_read(&s->stream);                from now on: events.bytes
  *      stream_write(&s->stream, slices, n);
  *      stream_close(&s->stream);                   events.closed gives the memory back
@@ -46,11 +45,14 @@ struct stream_events {
     void (*closed)(struct stream *stream);
 };
 
-/* What the streams of a worker share. */
+/* What the streams of a worker share: the buffer all read into, and small blocks for what
+ * is kept, so that a client who waits costs no malloc. */
 struct stream_home {
     uv_loop_t *loop;
     uint8_t *buffer;
     size_t size;
+    struct stream_block *spare;
+    size_t spare_count;
 };
 
 struct stream {
@@ -64,19 +66,20 @@ struct stream {
     const struct stream_events *events;
     uint8_t *kept; /* bytes shown and not used yet */
     uint32_t kept_length, kept_capacity;
-    bool opened, wants_reading, is_reading, ended, finished, closing;
+    bool wants_reading, is_reading; /* wants, and has room for what comes */
+    bool broken;                    /* a write failed: what is left is to hear the end */
+    bool ended;                     /* events.ended was called */
 };
 
 enum err stream_home_init(struct stream_home *home, uv_loop_t *loop) MUST_CHECK;
 void stream_home_fini(struct stream_home *home);
 
-void stream_init(struct stream *stream, struct stream_home *home,
-                 const struct stream_events *events);
-
-/* A connection that waits at listener (uv_tcp_t or uv_pipe_t), or a connected socket.
- * Takes fd, also when it fails. After a failure the stream may be initialised anew. */
-enum err stream_accept(struct stream *stream, uv_stream_t *listener) MUST_CHECK;
-enum err stream_adopt(struct stream *stream, int fd) MUST_CHECK;
+/* A connection that waits at listener (a uv_tcp_t or uv_pipe_t), or a connected socket fd,
+ * which is taken. After a failure nothing follows but events.closed. */
+enum err stream_accept(struct stream *stream, struct stream_home *home,
+                       const struct stream_events *events, uv_stream_t *listener) MUST_CHECK;
+enum err stream_adopt(struct stream *stream, struct stream_home *home,
+                      const struct stream_events *events, int fd) MUST_CHECK;
 
 /* Reading starts or goes on; stops. What is kept is shown again only by new bytes or by
  * stream_again, which must not be called from within events.bytes. */

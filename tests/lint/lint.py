@@ -53,7 +53,8 @@ def headers(root, _build):
 def names(root, build):
     for source in sources(root, "*.c"):
         folder, *inside = source.relative_to(root).parts
-        for thing in (build / folder).rglob("_".join(inside) + ".o"):
+        # meson names an object by its path from the meson.build that lists it
+        for thing in {*(build / folder).rglob("_".join(inside) + ".o"), *(build / folder).rglob(inside[-1] + ".o")}:
             listing = subprocess.run(["nm", "-g", "--defined-only", thing], text=True, capture_output=True, check=True)
             for symbol in (line.split()[-1] for line in listing.stdout.splitlines()):
                 if symbol != "main" and not symbol.startswith((source.stem, "__")):

@@ -1,0 +1,376 @@
+#include "drivers/postgres/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "drivers/postgres/cancel.h"
+#include "drivers/postgres/wire.h"
+
+#define MAY(state) (1u << BACKEND_##state)
+
+static const unsigned may_become[BACKEND_STATE_COUNT] = {
+    [BACKEND_LOGIN] = MAY(PROVING) | MAY(CLOSING),
+    [BACKEND_PROVING] = MAY(FREE) | MAY(CLOSING),
+    [BACKEND_FREE] = MAY(LEASED) | MAY(CLOSING),
+    [BACKEND_LEASED] = MAY(FREE) | MAY(LEFT) | MAY(CLOSING),
+    [BACKEND_LEFT] = MAY(CLEANING) | MAY(CLOSING),
+    [BACKEND_CLEANING] = MAY(FREE) | MAY(CLOSING),
+    [BACKEND_CLOSING] = 0,
+};
+
+static void become(struct backend *backend, enum backend_state state)
+{
+    REQUIRE(may_become[backend->state] & (1u << state));
+    backend->state = state;
+}
+
+static void lose(struct backend *backend, enum err e, const char *why)
+{
+    if (backend->state == BACKEND_CLOSING)
+        return;
+    become(backend, BACKEND_CLOSING);
+    backend->events->lost(backend, e, why);
+}
+
+/* ---- asking for ourselves ------------------------------------------------------------ */
+
+static void send_bytes(struct backend *backend, struct bytes *out)
+{
+    if (out->failed)
+        lose(backend, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+    else if (out->length > 0)
+        backend_send(backend, &(struct slice){out->at, out->length}, 1);
+    bytes_free(out);
+}
+
+static void ask_query(struct backend *backend, const char *sql)
+{
+    struct bytes out = {0};
+
+    relay_ask_query(&backend->relay, sql, &out);
+    send_bytes(backend, &out);
+}
+
+/* ---- cleaning -------------------------------------------------------------------------- */
+
+static void set_free(struct backend *backend)
+{
+    relay_init(&backend->relay);
+    backend->client = NULL;
+    become(backend, BACKEND_FREE);
+}
+
+/* One step at a time: each time the server has answered the last one, or a cancel has come
+ * to its end. A cancel under way must not hit the ROLLBACK (trap 28). */
+static void clean_on(struct backend *backend)
+{
+    struct relay *relay = &backend->relay;
+
+    if (relay->failed || relay->tainted) {
+        lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
+    } else if (relay_owes(relay) || backend->canceling > 0 || !backend->whole) {
+        return;
+    } else if (relay->status != 'I') {
+        ask_query(backend, "ROLLBACK");
+    } else if (relay->pinned != 0 && !backend->resetting && backend->reset_query != NULL) {
+        backend->resetting = true;
+        ask_query(backend, backend->reset_query);
+    } else {
+        backend->resetting = false;
+        set_free(backend);
+        backend->events->cleaned(backend);
+    }
+}
+
+void backend_clean(struct backend *backend, const char *reset_query)
+{
+    become(backend, BACKEND_CLEANING);
+    backend->reset_query = reset_query;
+    if (relay_owes(&backend->relay) && backend_cancel(backend) != ERR_OK)
+        lose(backend, ERR_BACKEND_LOST, "what it was doing could not be canceled");
+    else
+        clean_on(backend);
+}
+
+static void on_canceled(void *owner, const char *why_not)
+{
+    struct backend *backend = owner;
+
+    (void)why_not; /* the query goes on; deadlines see to the rest */
+    if (--backend->canceling > 0)
+        return;
+    backend->events->canceled(backend);
+    if (backend->state == BACKEND_CLEANING)
+        clean_on(backend);
+    else if (backend->state == BACKEND_LEASED)
+        backend->events->turn(backend); /* it may have been done but for this */
+    else if (backend->state == BACKEND_CLOSING)
+        backend_close(backend);
+}
+
+enum err backend_cancel(struct backend *backend)
+{
+    enum err e = ERR_OK;
+
+    if (!relay_owes(&backend->relay))
+        return ERR_OK;
+    e = cancel_send(backend->home->cancels, backend->conn, backend, on_canceled);
+    if (e == ERR_OK)
+        backend->canceling++;
+    return e;
+}
+
+/* ---- bytes from the server ---------------------------------------------------------------- */
+
+static void after_turn(struct backend *backend)
+{
+    struct relay *relay = &backend->relay;
+
+    switch (backend->state) {
+    case BACKEND_LEASED:
+        backend->events->turn(backend);
+        break;
+    case BACKEND_PROVING:
+        if (relay->tainted || relay->failed) {
+            lose(backend, ERR_BACKEND_LOST, "it said something unexpected after login");
+        } else if (backend->whole && relay_is_settled(relay, NULL)) {
+            set_free(backend);
+            backend->events->opened(backend);
+        }
+        break;
+    case BACKEND_FREE:
+        if (relay->tainted)
+            lose(backend, ERR_BACKEND_LOST, "it spoke without being asked");
+        break;
+    case BACKEND_CLEANING:
+        clean_on(backend);
+        break;
+    case BACKEND_LOGIN:
+    case BACKEND_LEFT:
+    case BACKEND_CLOSING:
+    case BACKEND_STATE_COUNT:
+        break;
+    }
+}
+
+static size_t on_bytes(struct stream *stream, struct slice in)
+{
+    struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+    struct relay_plan plan;
+    size_t used = 0, now;
+
+    do {
+        now = relay_from_server(&backend->relay, (struct slice){in.at + used, in.length - used},
+                                &plan);
+        used += now;
+        if (backend->state == BACKEND_LEASED && now > 0)
+            backend->events->answer(backend, &plan);
+    } while (now > 0 && used < in.length);
+
+    if (backend->state == BACKEND_CLOSING)
+        return in.length;
+    backend->whole = used == in.length;
+    if (plan.verdict == RELAY_BROKEN)
+        lose(backend, ERR_BACKEND_LOST, "it sent something that is not the protocol");
+    else if (backend->relay.dying && backend->relay.remaining == 0)
+        lose(backend, ERR_BACKEND_LOST, "server ended the connection");
+    else
+        after_turn(backend);
+    return used;
+}
+
+static void on_ended(struct stream *stream, enum err why)
+{
+    (void)why;
+    lose(CONTAINER_OF(stream, struct backend, stream), ERR_BACKEND_LOST,
+         err_text(ERR_BACKEND_LOST));
+}
+
+static void on_drained(struct stream *stream)
+{
+    struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
+
+    if (backend->state == BACKEND_LEASED)
+        backend->events->drained(backend);
+}
+
+/* ---- closing ----------------------------------------------------------------------------------
+ */
+
+/* libpq says goodbye, unless that would fall into the middle of a message. */
+static void destroy(struct backend *backend)
+{
+    if (backend->conn != NULL && (backend->half_sent || !relay_is_settled(&backend->relay, NULL)))
+        shutdown(PQsocket(backend->conn), SHUT_RDWR);
+    PQfinish(backend->conn);
+    free(backend);
+}
+
+static void on_closed(struct stream *stream)
+{
+    destroy(CONTAINER_OF(stream, struct backend, stream));
+}
+
+void backend_close(struct backend *backend)
+{
+    backend->state = BACKEND_CLOSING;
+    backend->client = NULL;
+    if (backend->adopted)
+        stream_pause(&backend->stream);
+    if (backend->canceling > 0) /* comes back from on_canceled */
+        return;
+    if (backend->login != NULL)
+        login_stop(backend->login);
+    backend->login = NULL;
+    if (backend->adopted)
+        stream_close(&backend->stream);
+    else
+        destroy(backend);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------
+ */
+
+static const struct stream_events stream_events = {
+    .bytes = on_bytes,
+    .ended = on_ended,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+static void prove(struct backend *backend)
+{
+    struct bytes out = {0};
+
+    become(backend, BACKEND_PROVING);
+    relay_ask_sync(&backend->relay, &out);
+    stream_read(&backend->stream);
+    send_bytes(backend, &out);
+}
+
+static void on_login(void *owner, PGconn *conn, const char *why)
+{
+    struct backend *backend = owner;
+    int fd;
+
+    backend->login = NULL;
+    backend->conn = conn;
+    if (conn == NULL) {
+        lose(backend, ERR_BACKEND_DOWN, why);
+        return;
+    }
+    if (PQsslInUse(conn)) {
+        lose(backend, ERR_NOT_SUPPORTED, "TLS to the server is not supported yet");
+        return;
+    }
+    fd = dup(PQsocket(conn)); /* so that PQfinish and uv_close each have their own */
+    if (fd < 0) {
+        lose(backend, ERR_IO, "no descriptor is left for the connection");
+        return;
+    }
+    backend->adopted = true;
+    if (stream_adopt(&backend->stream, backend->home->streams, &stream_events, fd) != ERR_OK)
+        lose(backend, ERR_IO, "the connection cannot be taken over from libpq");
+    else
+        prove(backend);
+}
+
+struct backend *backend_open(struct backend_home *home, const struct login_target *target,
+                             const struct backend_events *events, void *owner, void *slot)
+{
+    struct backend *backend = calloc(1, sizeof(*backend));
+
+    if (backend == NULL)
+        return NULL;
+    backend->home = home;
+    backend->events = events;
+    backend->owner = owner;
+    backend->slot = slot;
+    backend->whole = true;
+    relay_init(&backend->relay);
+    backend->login = login_start(home->streams->loop, target, backend, on_login);
+    if (backend->login == NULL) {
+        free(backend);
+        return NULL;
+    }
+    return backend;
+}
+
+/* ---- leasing ------------------------------------------------------------------------------------
+ */
+
+bool backend_is_stale(const struct backend *backend)
+{
+    return stream_has_unread(&backend->stream);
+}
+
+void backend_lease(struct backend *backend, void *client)
+{
+    become(backend, BACKEND_LEASED);
+    REQUIRE(backend->client == NULL && backend->canceling == 0);
+    relay_attach(&backend->relay);
+    backend->client = client;
+}
+
+void backend_send(struct backend *backend, const struct slice *slices, size_t count)
+{
+    stream_write(&backend->stream, slices, count);
+}
+
+bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
+{
+    return backend->whole && backend->canceling == 0 && backend->relay.pinned == 0 &&
+           relay_is_settled(&backend->relay, sent);
+}
+
+enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent)
+{
+    struct relay *relay = &backend->relay;
+    struct bytes out = {0};
+
+    REQUIRE(backend->state == BACKEND_LEASED);
+    backend->client = NULL;
+    if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
+        relay->nobody = true;
+        become(backend, BACKEND_FREE);
+        return BACKEND_LEFT_NOTHING;
+    }
+    become(backend, BACKEND_LEFT);
+    stream_read(&backend->stream); /* paused, perhaps, for a client that read slowly */
+    backend->half_sent = sent->remaining > 0 && !sent->swallow;
+    if (!relay_abandon(relay, sent, &out)) {
+        bytes_free(&out);
+        return BACKEND_LEFT_UNKNOWN;
+    }
+    send_bytes(backend, &out);
+    return BACKEND_LEFT_STATE;
+}
+
+/* ---- what a client is told
+ * ------------------------------------------------------------------------ */
+
+/* libpq knows parameters by name only. These are what PostgreSQL reports, up to 18. */
+static const char *const reported[] = {
+    "server_version",    "server_encoding", "client_encoding",
+    "application_name",  "is_superuser",    "session_authorization",
+    "DateStyle",         "IntervalStyle",   "TimeZone",
+    "integer_datetimes", "in_hot_standby",  "default_transaction_read_only",
+    "scram_iterations",  "search_path",     "standard_conforming_strings",
+};
+
+void backend_write_parameters(const struct backend *backend, struct bytes *out)
+{
+    for (size_t i = 0; i < COUNT_OF(reported); i++) {
+        const char *value = PQparameterStatus(backend->conn, reported[i]);
+
+        if (value != NULL)
+            wire_add_parameter_status(out, reported[i], value);
+    }
+}
+
+int backend_pid(const struct backend *backend)
+{
+    return PQbackendPID(backend->conn);
+}

@@ -1,0 +1,116 @@
+/*
+ * drivers/postgres/backend.h - one logged-in connection to PostgreSQL.
+ *
+ *      backend = backend_open(home, target, &events, owner);   ... events.opened
+ *      backend_lease(backend, session);                        its answers go to session
+ *      backend_send(backend, slices, count);                   ... events.answer
+ *      left = backend_leave(backend, &session->sent);
+ *      backend_clean(backend);                                 ... events.cleaned
+ *      backend_close(backend);
+ *
+ *      LOGIN --> PROVING --> FREE <--> LEASED --> LEFT --> CLEANING --> FREE
+ *         `---------`---------`----------`---------`----------`-----> CLOSING
+ *
+ * libpq logs in; then its socket is duplicated into a stream and libpq is not asked again,
+ * save for cancels and the goodbye. PROVING is one Sync of our own: that its answer is the
+ * first thing to arrive shows that libpq has left no byte behind.
+ *
+ * Ownership: backend_open gives the backend, backend_close takes it. events.lost comes at
+ * most once and leaves only backend_close to be called.
+ */
+#ifndef DRIVERS_POSTGRES_BACKEND_H
+#define DRIVERS_POSTGRES_BACKEND_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "base/bytes.h"
+#include "drivers/offload.h"
+#include "drivers/postgres/login.h"
+#include "drivers/postgres/relay.h"
+#include "drivers/stream.h"
+
+struct backend;
+
+struct backend_events {
+    void (*opened)(struct backend *backend);
+    /* It is of no use any more; why is for people. */
+    void (*lost)(struct backend *backend, enum err e, const char *why);
+    void (*cleaned)(struct backend *backend);
+    /* Bytes for the client that leases it. */
+    void (*answer)(struct backend *backend, const struct relay_plan *plan);
+    /* All that has come was dealt with. */
+    void (*turn)(struct backend *backend);
+    /* Cancels can no longer hit it. */
+    void (*canceled)(struct backend *backend);
+    /* The server has taken what was queued for it. */
+    void (*drained)(struct backend *backend);
+};
+
+enum backend_state {
+    BACKEND_LOGIN,
+    BACKEND_PROVING,
+    BACKEND_FREE,
+    BACKEND_LEASED,
+    BACKEND_LEFT, /* nobody's, until it is cleaned or closed */
+    BACKEND_CLEANING,
+    BACKEND_CLOSING,
+    BACKEND_STATE_COUNT
+};
+
+/* What all backends of a worker share. */
+struct backend_home {
+    struct stream_home *streams;
+    struct offload *cancels;
+};
+
+struct backend {
+    struct stream stream;
+    struct relay relay;
+    struct backend_home *home;
+    const struct backend_events *events;
+    enum backend_state state;
+    void *owner, *slot; /* who opened it, and for what */
+    void *client;       /* who leases it */
+    uint64_t id;        /* for the log; the owner's to set */
+    struct login *login;
+    PGconn *conn;
+    const char *reset_query; /* for what pinned clients leave; may be NULL */
+    bool adopted, resetting, half_sent;
+    bool whole;         /* no part of a message has come without the rest */
+    unsigned canceling; /* cancels that may still hit it */
+};
+
+struct backend *backend_open(struct backend_home *home, const struct login_target *target,
+                             const struct backend_events *events, void *owner,
+                             void *slot) MUST_CHECK;
+void backend_close(struct backend *backend);
+
+/* Whether something has happened to a free backend that the loop has not told yet. */
+bool backend_is_stale(const struct backend *backend);
+
+void backend_lease(struct backend *backend, void *client);
+void backend_send(struct backend *backend, const struct slice *slices, size_t count);
+
+/* Whether its client has nothing to keep it for. */
+bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent);
+
+/* What a client leaves: nothing, something to be cleaned, or nobody can tell and only
+ * closing is safe. */
+enum backend_leftovers { BACKEND_LEFT_NOTHING, BACKEND_LEFT_STATE, BACKEND_LEFT_UNKNOWN };
+
+/* The client goes, whatever is going on. Its answers go to nobody from now on. */
+enum backend_leftovers backend_leave(struct backend *backend,
+                                     const struct relay_sent *sent) MUST_CHECK;
+
+/* Cancels what still runs, rolls back, resets what a pinned client left. */
+void backend_clean(struct backend *backend, const char *reset_query);
+
+/* Cancels what the server is doing for its client, if it is doing anything. */
+enum err backend_cancel(struct backend *backend) MUST_CHECK;
+
+/* The ParameterStatus messages a server of this kind greets with. */
+void backend_write_parameters(const struct backend *backend, struct bytes *out);
+int backend_pid(const struct backend *backend);
+
+#endif

@@ -1,0 +1,572 @@
+#include "drivers/postgres/relay.h"
+
+#include <string.h>
+
+#include "drivers/postgres/wire.h"
+
+enum {
+    HEADER = 5,              /* type and length */
+    LONGEST = 0x3fffffff,    /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
+    LONGEST_PARAMETER = 8192 /* a ParameterStatus beyond that is passed on unread */
+};
+
+/* What the server owes for one message of the client. */
+enum owed {
+    PARSE = 1,
+    BIND,
+    DESCRIBE,
+    EXECUTE,
+    CLOSE,
+    SYNC,
+    QUERY,
+    FUNCTION,
+    COPY_DATA, /* a mark, answered by nothing: where copied data began ... */
+    COPY_END,  /* ... and ended */
+    OURS = 0x80
+};
+
+#define ANY_OF(...) (any_of(relay, (const uint8_t[]){__VA_ARGS__, 0}))
+
+/* ---- the queue of what is owed ------------------------------------------------ */
+
+static uint8_t entry(const struct relay *relay, unsigned i)
+{
+    return relay->owed[(relay->first + i) % RELAY_MOST_OWED];
+}
+
+static uint8_t head(const struct relay *relay)
+{
+    return relay->length > 0 ? entry(relay, 0) & (uint8_t)~OURS : 0;
+}
+
+static bool head_is_ours(const struct relay *relay)
+{
+    return relay->length > 0 && (entry(relay, 0) & OURS) != 0;
+}
+
+static bool any_of(const struct relay *relay, const uint8_t *kinds)
+{
+    for (; *kinds != 0; kinds++)
+        if (head(relay) == *kinds)
+            return true;
+    return false;
+}
+
+static bool holds(const struct relay *relay, uint8_t kind)
+{
+    for (unsigned i = 0; i < relay->length; i++)
+        if (entry(relay, i) == kind)
+            return true;
+    return false;
+}
+
+static void push(struct relay *relay, uint8_t kind)
+{
+    REQUIRE(relay->length < RELAY_MOST_OWED);
+    relay->owed[(relay->first + relay->length++) % RELAY_MOST_OWED] = kind;
+}
+
+static void drop_head(struct relay *relay)
+{
+    relay->first = (uint16_t)((relay->first + 1) % RELAY_MOST_OWED);
+    relay->length--;
+}
+
+/* Marks mean something only behind the statement that copies. */
+static void pop(struct relay *relay)
+{
+    drop_head(relay);
+    while (ANY_OF(COPY_DATA, COPY_END))
+        drop_head(relay);
+}
+
+/* ---- plans ---------------------------------------------------------------------- */
+
+static void forward(struct relay_plan *plan, const uint8_t *at, size_t length)
+{
+    struct slice *last = plan->count > 0 ? &plan->slices[plan->count - 1] : NULL;
+
+    if (last != NULL && last->at + last->length == at)
+        last->length += length;
+    else
+        plan->slices[plan->count++] = (struct slice){at, length};
+}
+
+static bool has_room(const struct relay_plan *plan)
+{
+    return plan->count < RELAY_MOST_SLICES;
+}
+
+/* ---- from the client --------------------------------------------------------------- */
+
+/* What a message of the client asks for; 0: it is unknown, or has no place here. */
+static const struct {
+    uint8_t owed;
+    bool known, idle_is_fine; /* without a server it means nothing and is swallowed */
+} asked[128] = {
+    [WIRE_QUERY] = {QUERY, true, false},
+    [WIRE_PARSE] = {PARSE, true, false},
+    [WIRE_BIND] = {BIND, true, false},
+    [WIRE_DESCRIBE] = {DESCRIBE, true, false},
+    [WIRE_EXECUTE] = {EXECUTE, true, false},
+    [WIRE_CLOSE] = {CLOSE, true, false},
+    [WIRE_FUNCTION_CALL] = {FUNCTION, true, false},
+    [WIRE_SYNC] = {SYNC, true, false},
+    [WIRE_FLUSH] = {0, true, true},
+    [WIRE_COPY_DATA] = {COPY_DATA, true, true},
+    [WIRE_COPY_DONE] = {COPY_END, true, true},
+    [WIRE_COPY_FAIL] = {COPY_END, true, true},
+    [WIRE_TERMINATE] = {0, true, false},
+};
+
+static void push_sync(struct relay *relay)
+{
+    relay->skipping = relay->unsynced = false;
+    if (relay->copy != WIRE_COPY_IN_RESPONSE || holds(relay, COPY_END)) {
+        push(relay, SYNC);
+        return;
+    }
+    /* In mid-COPY the server ignores it, unless the COPY has just failed (trap 22). */
+    relay->maybe_ignored++;
+    relay->unsynced = true;
+}
+
+static void push_mark(struct relay *relay, uint8_t mark)
+{
+    bool begun = relay->length > 0 && entry(relay, relay->length - 1u) == COPY_DATA;
+
+    if (relay->length > 0 && !(mark == COPY_DATA && begun))
+        push(relay, mark);
+}
+
+/* Enters a message that goes to the server into what it owes. */
+static void account(struct relay *relay, uint8_t owed)
+{
+    switch (owed) {
+    case 0:
+        return;
+    case COPY_DATA:
+    case COPY_END:
+        push_mark(relay, owed);
+        return;
+    case SYNC:
+        push_sync(relay);
+        return;
+    case QUERY:
+    case FUNCTION:
+        if (relay->skipping) /* it is dropped there, and answered by nothing */
+            return;
+        relay->unsynced = false; /* it ends the implicit transaction */
+        break;
+    default:
+        relay->unsynced = true;
+        if (relay->skipping)
+            return;
+        break;
+    }
+    push(relay, owed);
+}
+
+static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
+{
+    uint8_t type = message.at[0];
+    uint32_t length = bytes_u32(message.at + 1);
+
+    if (type >= COUNT_OF(asked) || !asked[type].known || length < 4 || length > LONGEST) {
+        plan->unknown_type = type;
+        plan->unknown_length = length;
+        return RELAY_BROKEN;
+    }
+    if (type == WIRE_TERMINATE)
+        return RELAY_TERMINATED;
+    if (relay == NULL)
+        return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
+    return relay->length < RELAY_MOST_OWED - 1 ? RELAY_GO_ON : RELAY_WAITS;
+}
+
+/* How much of its messages the relay must see at once. */
+static size_t needed_from_client(struct slice message)
+{
+    bool named = message.at[0] == WIRE_PARSE && bytes_u32(message.at + 1) > 4;
+
+    return named ? HEADER + 1 : HEADER;
+}
+
+/* A request that was refused has its end where the server would have said ReadyForQuery. */
+static void refuse(struct relay_sent *sent, uint8_t type, struct relay_plan *plan)
+{
+    bool alone = (type == WIRE_QUERY || type == WIRE_FUNCTION_CALL) && !sent->in_batch;
+
+    sent->swallow = true;
+    sent->in_batch = true;
+    if (type == WIRE_SYNC || alone) {
+        plan->refused = true;
+        sent->refusing = sent->in_batch = false;
+    }
+}
+
+/* Looks at the next message. False: not now, for the reason in plan->verdict. */
+static bool begin_client_message(struct relay *relay, struct relay_sent *sent, struct slice message,
+                                 struct relay_plan *plan)
+{
+    if (message.length < HEADER || message.length < needed_from_client(message))
+        return false;
+    plan->verdict = judge(relay, message, plan);
+    if (plan->verdict == RELAY_NEEDS_SERVER && sent->refusing)
+        plan->verdict = RELAY_GO_ON;
+    if (plan->verdict != RELAY_GO_ON)
+        return false;
+    sent->remaining = 1 + bytes_u32(message.at + 1);
+    sent->swallow = relay == NULL;
+    if (sent->refusing)
+        refuse(sent, message.at[0], plan);
+    if (relay == NULL)
+        return true;
+    account(relay, asked[message.at[0]].owed);
+    if (message.at[0] == WIRE_PARSE && sent->remaining > HEADER && message.at[HEADER] != '\0')
+        relay->pinned |= 1u << RELAY_PIN_STATEMENT;
+    return true;
+}
+
+size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
+                         struct relay_plan *plan)
+{
+    size_t used = 0;
+
+    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    while (used < in.length && has_room(plan)) {
+        size_t left = in.length - used, part;
+
+        if (sent->remaining == 0 && plan->refused)
+            break;
+        if (sent->remaining == 0 &&
+            !begin_client_message(relay, sent, (struct slice){in.at + used, left}, plan))
+            break;
+        part = sent->remaining < left ? sent->remaining : left;
+        if (!sent->swallow)
+            forward(plan, in.at + used, part);
+        sent->remaining -= (uint32_t)part;
+        used += part;
+    }
+    return used;
+}
+
+/* ---- from the server: errors and COPY ------------------------------------------------ */
+
+static void unexpected(struct relay *relay)
+{
+    relay->tainted = true;
+}
+
+/* After an error in an extended message the server drops all up to a Sync, and only a Sync:
+ * a Query in between is dropped with the rest (trap 2). */
+static void drop_until_sync(struct relay *relay)
+{
+    while (relay->length > 0 && head(relay) != SYNC)
+        drop_head(relay);
+    if (relay->length == 0)
+        relay->skipping = relay->unsynced = true;
+}
+
+static bool is_fatal(struct slice body)
+{
+    struct slice severity = wire_error_field(body, 'V');
+
+    if (severity.length == 0) /* before PostgreSQL 9.6 */
+        severity = wire_error_field(body, 'S');
+    return severity.length == 5 &&
+           (memcmp(severity.at, "FATAL", 5) == 0 || memcmp(severity.at, "PANIC", 5) == 0);
+}
+
+static void on_error(struct relay *relay, struct slice body)
+{
+    if (is_fatal(body))
+        relay->dying = true;
+    if (head_is_ours(relay))
+        relay->failed = true;
+    /* Which of the Syncs sent meanwhile will be answered depends on when it failed. */
+    if (relay->copy != 0 && relay->maybe_ignored > 0)
+        relay->tainted = true;
+    relay->copy = 0;
+    relay->maybe_ignored = 0;
+    if (relay->length == 0)
+        unexpected(relay);
+    else if (!ANY_OF(QUERY, FUNCTION, SYNC))
+        drop_until_sync(relay);
+}
+
+/* Syncs right behind the statement are read by the COPY and ignored, if it reads at all. */
+static void begin_copy(struct relay *relay, uint8_t how)
+{
+    uint8_t statement = head(relay);
+    unsigned syncs = 0;
+
+    if (!ANY_OF(EXECUTE, QUERY))
+        unexpected(relay);
+    relay->copy = how;
+    if (relay->nobody && how != WIRE_COPY_OUT_RESPONSE)
+        relay->dying = true; /* it would wait for data that nobody has */
+    if (how != WIRE_COPY_IN_RESPONSE || relay->length == 0)
+        return;
+    while (syncs + 1 < relay->length && entry(relay, syncs + 1) == SYNC)
+        syncs++;
+    relay->first = (uint16_t)((relay->first + syncs) % RELAY_MOST_OWED);
+    relay->length = (uint16_t)(relay->length - syncs);
+    relay->owed[relay->first] = statement;
+    relay->maybe_ignored += syncs;
+    if (syncs > 0 && statement == EXECUTE && !holds(relay, SYNC) && !holds(relay, QUERY))
+        relay->unsynced = true;
+}
+
+/* ---- from the server: answers ---------------------------------------------------------- */
+
+/* State that the relay can see arising, and that cannot follow its client. */
+static void pin_by_tag(struct relay *relay, struct slice tag)
+{
+    static const struct {
+        const char *tag;
+        enum relay_pin pin;
+    } pins[] = {
+        {"PREPARE", RELAY_PIN_STATEMENT},
+        {"LISTEN", RELAY_PIN_LISTEN},
+        {"DECLARE CURSOR", RELAY_PIN_CURSOR},
+        {"SET", RELAY_PIN_SETTING},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(pins); i++)
+        if (tag.length == strlen(pins[i].tag) + 1 && memcmp(tag.at, pins[i].tag, tag.length) == 0)
+            relay->pinned |= 1u << pins[i].pin;
+}
+
+static void on_complete(struct relay *relay, struct slice tag)
+{
+    relay->copy = 0;
+    relay->maybe_ignored = 0; /* the COPY has read past them */
+    if (!head_is_ours(relay))
+        pin_by_tag(relay, tag);
+    if (ANY_OF(EXECUTE))
+        pop(relay);
+    else if (!ANY_OF(QUERY))
+        unexpected(relay);
+}
+
+static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *plan)
+{
+    bool ours = head_is_ours(relay);
+
+    if (!ANY_OF(SYNC, QUERY, FUNCTION) || relay->copy != 0 ||
+        (status != 'I' && status != 'T' && status != 'E'))
+        unexpected(relay);
+    relay->status = status;
+    relay->copy = 0;
+    if (relay->length > 0)
+        pop(relay);
+    if (ours)
+        return;
+    plan->queries++;
+    if (status == 'I')
+        plan->transactions++;
+}
+
+static void expect(struct relay *relay, bool expected, bool answered)
+{
+    if (!expected)
+        unexpected(relay);
+    else if (answered)
+        pop(relay);
+}
+
+static void answer(struct relay *relay, struct slice message, struct relay_plan *plan)
+{
+    struct slice body = {message.at + HEADER, message.length - HEADER};
+
+    switch (message.at[0]) {
+    case WIRE_DATA_ROW:
+        expect(relay, ANY_OF(EXECUTE, QUERY), false);
+        break;
+    case WIRE_COPY_DATA:
+    case WIRE_COPY_DONE:
+        expect(relay, relay->copy != 0, false);
+        break;
+    case WIRE_COMMAND_COMPLETE:
+        on_complete(relay, body);
+        break;
+    case WIRE_READY_FOR_QUERY:
+        on_ready(relay, body.at[0], plan);
+        break;
+    case WIRE_ROW_DESCRIPTION:
+        expect(relay, ANY_OF(DESCRIBE, QUERY), ANY_OF(DESCRIBE));
+        break;
+    case WIRE_NO_DATA:
+        expect(relay, ANY_OF(DESCRIBE), true);
+        break;
+    case WIRE_PARAMETER_DESCRIPTION:
+        expect(relay, ANY_OF(DESCRIBE), false);
+        break;
+    case WIRE_PARSE_COMPLETE:
+        expect(relay, ANY_OF(PARSE), true);
+        break;
+    case WIRE_BIND_COMPLETE:
+        expect(relay, ANY_OF(BIND), true);
+        break;
+    case WIRE_CLOSE_COMPLETE:
+        expect(relay, ANY_OF(CLOSE), true);
+        break;
+    case WIRE_PORTAL_SUSPENDED:
+        expect(relay, ANY_OF(EXECUTE), true);
+        break;
+    case WIRE_EMPTY_QUERY_RESPONSE:
+        expect(relay, ANY_OF(EXECUTE, QUERY), ANY_OF(EXECUTE));
+        break;
+    case WIRE_FUNCTION_CALL_RESPONSE:
+        expect(relay, ANY_OF(FUNCTION), false);
+        break;
+    case WIRE_ERROR_RESPONSE:
+        on_error(relay, body);
+        break;
+    case WIRE_COPY_IN_RESPONSE:
+    case WIRE_COPY_OUT_RESPONSE:
+    case WIRE_COPY_BOTH_RESPONSE:
+        begin_copy(relay, message.at[0]);
+        break;
+    default:
+        unexpected(relay);
+        break;
+    }
+}
+
+/* Whether a message answers nothing and may come at any time (trap 19). */
+static bool is_aside(uint8_t type)
+{
+    return type == WIRE_NOTICE_RESPONSE || type == WIRE_PARAMETER_STATUS ||
+           type == WIRE_NOTIFICATION_RESPONSE;
+}
+
+/* How much of a message must be there before anything can be said about it. */
+static size_t needed_from_server(uint8_t type, size_t length)
+{
+    size_t most = HEADER;
+
+    if (type == WIRE_READY_FOR_QUERY)
+        most = HEADER + 1;
+    else if (type == WIRE_COMMAND_COMPLETE)
+        most = HEADER + 64;
+    else if (type == WIRE_ERROR_RESPONSE)
+        most = HEADER + 128;
+    else if (type == WIRE_PARAMETER_STATUS && length <= LONGEST_PARAMETER)
+        most = length;
+    return length < most ? length : most;
+}
+
+/* What comes after the last answer is nobody's: a client that has been served must not
+ * learn that the server it no longer needs is being shut down. */
+static bool is_for_nobody(const struct relay *relay, uint8_t type)
+{
+    return relay->nobody || head_is_ours(relay) ||
+           (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
+}
+
+/* Looks at the next message. False: more of it is needed, or it makes no sense. */
+static bool begin_server_message(struct relay *relay, struct slice in, struct relay_plan *plan)
+{
+    uint8_t type = in.at[0];
+    size_t length;
+
+    if (in.length < HEADER)
+        return false;
+    length = 1 + (size_t)bytes_u32(in.at + 1);
+    if (length < HEADER || length > LONGEST || (type == WIRE_READY_FOR_QUERY && length != 6)) {
+        relay->dying = relay->tainted = true;
+        plan->verdict = RELAY_BROKEN;
+        return false;
+    }
+    if (in.length < needed_from_server(type, length))
+        return false;
+    relay->swallow = is_for_nobody(relay, type);
+    if (in.length > length)
+        in.length = length;
+    if (!is_aside(type))
+        answer(relay, in, plan);
+    else if (type == WIRE_PARAMETER_STATUS && in.length == length)
+        plan->parameter = (struct slice){in.at + HEADER, length - HEADER};
+    relay->remaining = (uint32_t)length;
+    return true;
+}
+
+size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan)
+{
+    size_t used = 0;
+
+    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    while (used < in.length && has_room(plan) && plan->parameter.length == 0) {
+        size_t left = in.length - used, part;
+
+        if (relay->remaining == 0 &&
+            !begin_server_message(relay, (struct slice){in.at + used, left}, plan))
+            break;
+        part = relay->remaining < left ? relay->remaining : left;
+        if (!relay->swallow)
+            forward(plan, in.at + used, part);
+        relay->remaining -= (uint32_t)part;
+        used += part;
+    }
+    return used;
+}
+
+/* ---- the life of a relay ----------------------------------------------------------------- */
+
+void relay_init(struct relay *relay)
+{
+    *relay = (struct relay){.status = 'I', .nobody = true};
+}
+
+bool relay_owes(const struct relay *relay)
+{
+    return relay->length > 0 || relay->remaining > 0;
+}
+
+bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent)
+{
+    return relay->length == 0 && relay->remaining == 0 && relay->status == 'I' &&
+           relay->copy == 0 && !relay->skipping && !relay->unsynced &&
+           (sent == NULL || sent->remaining == 0 || sent->swallow);
+}
+
+void relay_attach(struct relay *relay)
+{
+    REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
+    REQUIRE(!relay->tainted && !relay->dying);
+    relay->nobody = false;
+}
+
+void relay_ask_sync(struct relay *relay, struct bytes *out)
+{
+    wire_add_bare(out, WIRE_SYNC);
+    relay->skipping = relay->unsynced = false;
+    push(relay, SYNC | OURS);
+}
+
+void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out)
+{
+    REQUIRE(relay->length == 0 && !relay->unsynced && !relay->skipping);
+    wire_add_query(out, (struct slice){(const uint8_t *)sql, strlen(sql)});
+    push(relay, QUERY | OURS);
+}
+
+bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct bytes *out)
+{
+    bool half = sent->remaining > 0 && !sent->swallow;
+
+    relay->nobody = relay->swallow = true;
+    if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)
+        return false;
+    if (relay->length >= RELAY_MOST_OWED - 2)
+        return false;
+    if (relay->copy == WIRE_COPY_IN_RESPONSE && !holds(relay, COPY_END)) {
+        wire_add_copy_fail(out, "the client has gone");
+        push(relay, COPY_END);
+    }
+    if (relay->unsynced || relay->skipping)
+        relay_ask_sync(relay, out);
+    return true;
+}

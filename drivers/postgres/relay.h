@@ -1,0 +1,137 @@
+/*
+ * drivers/postgres/relay.h - what to do with each byte between a client and a server.
+ *
+ * A relay belongs to one server connection and knows what that server still owes. Shown
+ * bytes from either side, it answers with a plan: which slices go to the other side. It
+ * has no socket, no clock and no memory of its own, and most messages only pass through:
+ *
+ *      used = relay_from_client(relay, &session->sent, in, &plan);
+ *      stream_write(server, plan.slices, plan.count);
+ *
+ * Both functions use up whole messages, or parts of a message whose header they have seen,
+ * and return how many bytes they used; show them the rest again with what follows. They
+ * stop early (plan.verdict says why), so call them until nothing is used.
+ *
+ * What is owed is a queue with one entry for each client message that will be answered:
+ *
+ *      client sends   Parse  Bind  Execute  Sync  Query
+ *      owed           PARSE  BIND  EXECUTE  SYNC  QUERY
+ *      server sends   ParseComplete BindComplete DataRow.. CommandComplete ReadyForQuery ..
+ *
+ * An error in an extended message drops the entries up to the next SYNC, for the server
+ * drops those messages (PostgreSQL manual, 55.2.3 Extended Query). The server is free when
+ * nothing is owed or half sent, no transaction is open, and everything since the last Sync
+ * was synced. What the relay cannot account for makes it tainted: the connection is closed
+ * when the client is done with it and never lent again.
+ *
+ * Entries marked OURS stand for what weir itself asked; their answers go to nobody.
+ *
+ * Ownership: the slices of a plan point into what the relay was shown, or to constants;
+ * they are lent until the next call.
+ */
+#ifndef DRIVERS_POSTGRES_RELAY_H
+#define DRIVERS_POSTGRES_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/contract.h"
+
+enum {
+    RELAY_MOST_SLICES = 16,
+    /* Answers are at least 5 bytes and a server keeps at most 8 KB of them to itself, so with
+     * more entries than 8192 / 5 the queue always moves on. */
+    RELAY_MOST_OWED = 2048,
+};
+
+/* Where a client is in its message; its session's. Start from all zero. */
+struct relay_sent {
+    uint32_t remaining; /* bytes of the message body still to come */
+    bool swallow;       /* which nobody wants */
+    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
+                         * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
+};
+
+enum relay_verdict {
+    RELAY_GO_ON,        /* all that could be used was used */
+    RELAY_NEEDS_SERVER, /* the next message wants a server, and there is none */
+    RELAY_WAITS,        /* too much is owed: go on when the server has answered */
+    RELAY_TERMINATED,   /* the client said goodbye */
+    RELAY_BROKEN,       /* nobody could make sense of the next message */
+};
+
+struct relay_plan {
+    struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
+    size_t count;
+    enum relay_verdict verdict;
+    bool refused;            /* a request that was refused ends here: ReadyForQuery is due */
+    uint8_t unknown_type;    /* RELAY_BROKEN: the message's type ... */
+    uint32_t unknown_length; /* ... and length */
+    struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
+    unsigned transactions;   /* how many ended in this plan */
+    unsigned queries;        /* how many ReadyForQuery or complete statements */
+};
+
+/* Why a client keeps its server between transactions. */
+/* clang-format off */
+#define RELAY_PINS(X) \
+    X(RELAY_PIN_MODE,      "session",   "pool_mode = session")                  \
+    X(RELAY_PIN_STATEMENT, "statement", "a named prepared statement")           \
+    X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
+    X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
+    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow")
+/* clang-format on */
+
+enum relay_pin {
+#define X(name, word, meaning) name,
+    RELAY_PINS(X)
+#undef X
+        RELAY_PIN_COUNT
+};
+
+struct relay {
+    uint32_t remaining;     /* of the server's message whose header was seen */
+    uint8_t status;         /* of the last ReadyForQuery: 'I', 'T' or 'E' */
+    uint8_t copy;           /* 0, or the response that began it: 'G' in, 'H' out, 'W' both */
+    bool swallow;           /* the server's message goes to nobody */
+    bool nobody;            /* no client listens: it has gone, or there never was one */
+    bool skipping;          /* the server drops everything up to a Sync not sent yet */
+    bool unsynced;          /* extended messages were sent since the last Sync */
+    bool tainted;           /* the account may be wrong: never lend this server again */
+    bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
+    bool failed;            /* what we asked ourselves was answered with an error */
+    uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
+    uint32_t pinned;        /* a bit for each enum relay_pin */
+    uint16_t first, length; /* the queue in owed, which is a ring */
+    uint8_t owed[RELAY_MOST_OWED];
+};
+
+/* As after login: nothing is owed, no transaction is open, nobody listens. */
+void relay_init(struct relay *relay);
+
+/* From now on a client listens. Only when the relay is settled. */
+void relay_attach(struct relay *relay);
+
+/* relay may be NULL: the client has no server. Then only what needs none is used. */
+size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
+                         struct relay_plan *plan) MUST_CHECK;
+size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan) MUST_CHECK;
+
+/* Whether the server owes nothing to anyone and is between transactions. Pins and taint do
+ * not count: they say what must happen before somebody else may have it. */
+bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent);
+bool relay_owes(const struct relay *relay);
+
+/* weir itself asks something: adds the message to out and its answer to what is owed. Only
+ * while nothing is owed and nothing is half sent. */
+void relay_ask_sync(struct relay *relay, struct bytes *out);
+void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out);
+
+/* The client is gone or goes: from now on nobody listens. Adds to out what makes the server come to
+ * an end. False when that cannot be had, and the connection must be closed. */
+bool relay_abandon(struct relay *relay, const struct relay_sent *sent,
+                   struct bytes *out) MUST_CHECK;
+
+#endif

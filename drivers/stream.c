@@ -1,0 +1,407 @@
+#include "drivers/stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    BUFFER_SIZE = 128 * 1024, /* large results: half the reads of 64 KB, and still in the cache */
+    BLOCK_SIZE = 1024,        /* most of what is kept is one short query */
+    MOST_SPARE = 1024,
+    MOST_SLICES = 64,
+};
+
+/* A block that is not in use is a link in home->spare. */
+struct stream_block {
+    struct stream_block *next;
+};
+
+/* What the socket did not take at once. */
+struct outgoing {
+    uv_write_t request;
+    size_t length;
+    uint8_t bytes[];
+};
+
+/* ---- home ---------------------------------------------------------------- */
+
+enum err stream_home_init(struct stream_home *home, uv_loop_t *loop)
+{
+    *home = (struct stream_home){.loop = loop, .size = BUFFER_SIZE};
+    home->buffer = malloc(BUFFER_SIZE);
+    return home->buffer != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+void stream_home_fini(struct stream_home *home)
+{
+    while (home->spare != NULL) {
+        struct stream_block *block = home->spare;
+
+        home->spare = block->next;
+        free(block);
+    }
+    free(home->buffer);
+}
+
+static uint8_t *take_block(struct stream_home *home)
+{
+    struct stream_block *block = home->spare;
+
+    if (block == NULL)
+        return malloc(BLOCK_SIZE);
+    home->spare = block->next;
+    home->spare_count--;
+    return (uint8_t *)block;
+}
+
+static void give_block(struct stream_home *home, uint8_t *memory)
+{
+    struct stream_block *block = (struct stream_block *)(void *)memory;
+
+    if (home->spare_count == MOST_SPARE) {
+        free(memory);
+        return;
+    }
+    block->next = home->spare;
+    home->spare = block;
+    home->spare_count++;
+}
+
+/* ---- what was shown and not used ------------------------------------------ */
+
+static void forget_kept(struct stream *stream)
+{
+    if (stream->kept == NULL)
+        return;
+    if (stream->kept_capacity == BLOCK_SIZE)
+        give_block(stream->home, stream->kept);
+    else
+        free(stream->kept);
+    stream->kept = NULL;
+    stream->kept_length = stream->kept_capacity = 0;
+}
+
+static enum err make_room(struct stream *stream, size_t length)
+{
+    size_t capacity = BLOCK_SIZE;
+    uint8_t *memory;
+
+    if (length <= stream->kept_capacity)
+        return ERR_OK;
+    while (capacity < length)
+        capacity *= 2;
+    memory = capacity == BLOCK_SIZE ? take_block(stream->home) : malloc(capacity);
+    if (memory == NULL)
+        return ERR_NO_MEMORY;
+    forget_kept(stream); /* its contents are in what is about to be kept */
+    stream->kept = memory;
+    stream->kept_capacity = (uint32_t)capacity;
+    return ERR_OK;
+}
+
+static enum err keep(struct stream *stream, struct slice rest)
+{
+    enum err e;
+
+    if (rest.length == 0) {
+        forget_kept(stream);
+        return ERR_OK;
+    }
+    if ((e = make_room(stream, rest.length)) != ERR_OK)
+        return e;
+    memmove(stream->kept, rest.at, rest.length);
+    stream->kept_length = (uint32_t)rest.length;
+    return ERR_OK;
+}
+
+/* ---- reading --------------------------------------------------------------- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
+static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buf);
+
+static bool is_closing(const struct stream *stream)
+{
+    return uv_is_closing(&stream->uv.handle) != 0;
+}
+
+/* Reads if that is wanted and there is room, and not otherwise. */
+static void settle_reading(struct stream *stream)
+{
+    bool room = stream->kept_length < stream->home->size / 2;
+    bool should = stream->broken || (stream->wants_reading && room);
+
+    if (is_closing(stream) || stream->ended || should == stream->is_reading)
+        return;
+    stream->is_reading = should;
+    if (should)
+        uv_read_start(&stream->uv.stream, on_alloc, on_read);
+    else
+        uv_read_stop(&stream->uv.stream);
+}
+
+static void end(struct stream *stream, enum err why)
+{
+    if (stream->ended || is_closing(stream))
+        return;
+    uv_read_stop(&stream->uv.stream);
+    stream->ended = true;
+    stream->is_reading = false;
+    stream->events->ended(stream, why);
+}
+
+static void show(struct stream *stream, struct slice in)
+{
+    size_t used = stream->events->bytes(stream, in);
+
+    REQUIRE(used <= in.length);
+    if (is_closing(stream))
+        return;
+    if (keep(stream, (struct slice){in.at + used, in.length - used}) != ERR_OK)
+        end(stream, ERR_NO_MEMORY);
+    settle_reading(stream);
+}
+
+/* What is kept goes first into the buffer, and the new bytes come right behind it. */
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct stream *stream = handle->data;
+    struct stream_home *home = stream->home;
+
+    (void)suggested;
+    if (stream->kept_length > 0)
+        memcpy(home->buffer, stream->kept, stream->kept_length);
+    buf->base = (char *)home->buffer + stream->kept_length;
+    buf->len = home->size - stream->kept_length;
+}
+
+static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buf)
+{
+    struct stream *stream = handle->data;
+
+    (void)buf;
+    if (count == UV_EOF)
+        end(stream, ERR_OK);
+    else if (count < 0)
+        end(stream, ERR_IO);
+    else if (count > 0 && !stream->broken)
+        show(stream, (struct slice){stream->home->buffer, stream->kept_length + (size_t)count});
+}
+
+void stream_read(struct stream *stream)
+{
+    stream->wants_reading = true;
+    settle_reading(stream);
+}
+
+void stream_pause(struct stream *stream)
+{
+    stream->wants_reading = false;
+    settle_reading(stream);
+}
+
+void stream_again(struct stream *stream)
+{
+    if (stream->kept_length > 0 && !is_closing(stream))
+        show(stream, (struct slice){stream->kept, stream->kept_length});
+}
+
+/* ---- writing --------------------------------------------------------------- */
+
+/* Reading tells the end of a socket that cannot be written any more, paused or not. */
+static void break_off(struct stream *stream)
+{
+    stream->broken = true;
+    settle_reading(stream);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct outgoing *out = CONTAINER_OF(request, struct outgoing, request);
+    struct stream *stream = request->handle->data;
+
+    free(out);
+    if (is_closing(stream))
+        return;
+    if (status < 0)
+        break_off(stream);
+    else if (stream_queued(stream) == 0)
+        stream->events->drained(stream);
+}
+
+static void queue(struct stream *stream, const uv_buf_t *bufs, unsigned count, size_t taken)
+{
+    struct outgoing *out;
+    uv_buf_t buf;
+    size_t total = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        total += bufs[i].len;
+    out = malloc(sizeof(*out) + total - taken);
+    if (out == NULL) { /* a hole in the byte stream: nothing may follow */
+        break_off(stream);
+        return;
+    }
+    out->length = 0;
+    for (unsigned i = 0; i < count; i++) {
+        size_t skip = taken < bufs[i].len ? taken : bufs[i].len;
+
+        memcpy(out->bytes + out->length, bufs[i].base + skip, bufs[i].len - skip);
+        out->length += bufs[i].len - skip;
+        taken -= skip;
+    }
+    buf = uv_buf_init((char *)out->bytes, (unsigned)out->length);
+    if (uv_write(&out->request, &stream->uv.stream, &buf, 1, on_written) != 0) {
+        free(out);
+        break_off(stream);
+    }
+}
+
+static void write_some(struct stream *stream, const struct slice *slices, size_t count)
+{
+    uv_buf_t bufs[MOST_SLICES];
+    size_t total = 0;
+    int taken;
+
+    for (size_t i = 0; i < count; i++) {
+        bufs[i] = uv_buf_init((char *)(uintptr_t)slices[i].at, (unsigned)slices[i].length);
+        total += slices[i].length;
+    }
+    taken = uv_try_write(&stream->uv.stream, bufs, (unsigned)count);
+    if (taken == UV_EAGAIN)
+        taken = 0;
+    if (taken < 0)
+        break_off(stream);
+    else if ((size_t)taken < total)
+        queue(stream, bufs, (unsigned)count, (size_t)taken);
+}
+
+void stream_write(struct stream *stream, const struct slice *slices, size_t count)
+{
+    for (size_t done = 0; done < count; done += MOST_SLICES) {
+        size_t now = count - done < MOST_SLICES ? count - done : MOST_SLICES;
+
+        if (is_closing(stream) || stream->broken)
+            return;
+        write_some(stream, slices + done, now);
+    }
+}
+
+size_t stream_queued(const struct stream *stream)
+{
+    return uv_stream_get_write_queue_size(&stream->uv.stream);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    (void)status; /* the end of reading tells what became of it */
+    free(request);
+}
+
+void stream_finish(struct stream *stream)
+{
+    uv_shutdown_t *request;
+
+    if (is_closing(stream) || !uv_is_writable(&stream->uv.stream))
+        return;
+    request = malloc(sizeof(*request));
+    if (request == NULL || uv_shutdown(request, &stream->uv.stream, on_shutdown) != 0)
+        free(request);
+}
+
+/* ---- opening and closing ---------------------------------------------------- */
+
+static void on_close(uv_handle_t *handle)
+{
+    struct stream *stream = handle->data;
+
+    forget_kept(stream);
+    stream->events->closed(stream);
+}
+
+void stream_close(struct stream *stream)
+{
+    if (!is_closing(stream))
+        uv_close(&stream->uv.handle, on_close);
+}
+
+static void set_up(struct stream *stream, struct stream_home *home,
+                   const struct stream_events *events, bool is_tcp)
+{
+    *stream = (struct stream){.home = home, .events = events};
+    if (is_tcp)
+        uv_tcp_init(home->loop, &stream->uv.tcp);
+    else
+        uv_pipe_init(home->loop, &stream->uv.pipe, 0);
+    stream->uv.handle.data = stream;
+}
+
+static enum err opened(struct stream *stream, int failure)
+{
+    if (failure == 0 && stream->uv.handle.type == UV_TCP)
+        uv_tcp_nodelay(&stream->uv.tcp, 1);
+    if (failure == 0)
+        return ERR_OK;
+    stream_close(stream);
+    return ERR_IO;
+}
+
+enum err stream_accept(struct stream *stream, struct stream_home *home,
+                       const struct stream_events *events, uv_stream_t *listener)
+{
+    set_up(stream, home, events, listener->type == UV_TCP);
+    return opened(stream, uv_accept(listener, &stream->uv.stream));
+}
+
+enum err stream_adopt(struct stream *stream, struct stream_home *home,
+                      const struct stream_events *events, int fd)
+{
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof(name);
+    bool is_tcp = getsockname(fd, (struct sockaddr *)&name, &length) == 0 && //
+                  name.ss_family != AF_UNIX;
+    int failure;
+
+    set_up(stream, home, events, is_tcp);
+    failure = is_tcp ? uv_tcp_open(&stream->uv.tcp, fd) : uv_pipe_open(&stream->uv.pipe, fd);
+    if (failure != 0)
+        close(fd);
+    return opened(stream, failure);
+}
+
+/* ---- looking ---------------------------------------------------------------- */
+
+bool stream_has_unread(const struct stream *stream)
+{
+    uv_os_fd_t fd;
+    char byte;
+
+    if (stream->ended || stream->broken || stream->kept_length > 0 ||
+        uv_fileno(&stream->uv.handle, &fd) != 0)
+        return true;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+           (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+void stream_peer(const struct stream *stream, char *to, size_t size)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    int length = sizeof(peer);
+    char address[INET6_ADDRSTRLEN] = "";
+
+    if (stream->uv.handle.type != UV_TCP ||
+        uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&peer, &length) != 0) {
+        snprintf(to, size, "unix");
+    } else if (peer.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&peer;
+
+        uv_ip6_name(in6, address, sizeof(address));
+        snprintf(to, size, "[%s]:%d", address, ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&peer;
+
+        uv_ip4_name(in, address, sizeof(address));
+        snprintf(to, size, "%s:%d", address, ntohs(in->sin_port));
+    }
+}

@@ -1,0 +1,376 @@
+#include "proxy/fronts/postgres/greeting.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "drivers/postgres/wire.h"
+#include "proxy/fronts/postgres/auth.h"
+#include "proxy/fronts/postgres/front.h"
+#include "proxy/fronts/postgres/startup.h"
+
+/* SSLRequest and GSSENCRequest, each once. */
+enum { MOST_ENCRYPTION_REQUESTS = 2 };
+
+struct greeting {
+    struct session *session; /* NULL: it is gone, a thread still works for us */
+    struct terms_wanted wanted;
+    struct terms_user *user; /* whose keys may be kept; NULL: nobody's */
+    struct auth *auth;       /* after the first packet */
+    struct offload_job job;
+    struct link waiting; /* in user->waiting */
+    bool deriving;       /* keys are being derived, here or for another login of the user */
+    unsigned encryption_requests;
+};
+
+struct greeting *greeting_begin(struct session *session)
+{
+    struct greeting *greeting = calloc(1, sizeof(*greeting));
+
+    if (greeting != NULL)
+        greeting->session = session;
+    return greeting;
+}
+
+static void destroy(struct greeting *greeting)
+{
+    auth_destroy(greeting->auth);
+    free(greeting);
+}
+
+void greeting_abandon(struct greeting *greeting)
+{
+    if (greeting == NULL)
+        return;
+    greeting->session = NULL;
+    if (link_is_linked(&greeting->waiting)) {
+        list_remove(&greeting->user->waiting, &greeting->waiting);
+        greeting->deriving = false;
+    }
+    if (!greeting->deriving) /* else the thread comes back to it */
+        destroy(greeting);
+}
+
+static const struct front_options *with(const struct greeting *greeting)
+{
+    return &greeting->session->front->with;
+}
+
+/* ---- the end of it ------------------------------------------------------------------ */
+
+static void refuse(struct greeting *greeting, enum err why, const char *text)
+{
+    struct session *session = greeting->session;
+    char address[64];
+    struct log_who who = session_who(session, address);
+
+    with(greeting)->metrics->logins_failed++;
+    who.user = greeting->wanted.user[0] ? greeting->wanted.user : NULL;
+    who.database = greeting->wanted.database[0] ? greeting->wanted.database : NULL;
+    log_write(with(greeting)->log, LOG_LEVEL_WARNING, &who, "login failed: %s", text);
+    session_fail(session, why, text);
+}
+
+static void let_in(struct greeting *greeting)
+{
+    struct session *session = greeting->session;
+    char text[128], address[64];
+    struct log_who who;
+    enum err e =
+        terms_find_place(with(greeting)->terms, &greeting->wanted, &session->lease.place);
+
+    if (e == ERR_NO_DATABASE) {
+        snprintf(text, sizeof(text), "no such database: %s", greeting->wanted.database);
+        refuse(greeting, e, text);
+    } else if (e != ERR_OK) {
+        refuse(greeting, e, err_text(e));
+    } else {
+        if (with(greeting)->log_connections) {
+            who = session_who(session, address);
+            log_write(with(greeting)->log, LOG_LEVEL_INFO, &who, "login attempt: db=%s user=%s tls=no",
+                      greeting->wanted.database, greeting->wanted.user);
+        }
+        session_welcome(session);
+    }
+}
+
+/* ---- who are you? --------------------------------------------------------------------- */
+
+static void advance(struct greeting *greeting, enum auth_step step, struct bytes *out);
+
+static void work(struct offload_job *job)
+{
+    auth_derive(CONTAINER_OF(job, struct greeting, job)->auth);
+}
+
+static void have_keys(struct greeting *greeting)
+{
+    struct bytes out = {0};
+
+    greeting->deriving = false;
+    if (greeting->session == NULL)
+        destroy(greeting);
+    else
+        advance(greeting, auth_derived(greeting->auth, &out), &out);
+}
+
+static void on_derived(struct offload_job *job)
+{
+    struct greeting *greeting = CONTAINER_OF(job, struct greeting, job), *other;
+    struct terms_user *user = auth_shares_keys(greeting->auth) ? greeting->user : NULL;
+
+    have_keys(greeting);
+    if (user == NULL)
+        return;
+    user->deriving = false;
+    while ((other = LIST_FRONT(&user->waiting, struct greeting, waiting)) != NULL) {
+        list_remove(&user->waiting, &other->waiting);
+        have_keys(other);
+    }
+}
+
+/* Once per user: whoever logs in as the same user meanwhile waits for the same keys. */
+static void derive(struct greeting *greeting)
+{
+    bool shared = auth_shares_keys(greeting->auth);
+
+    greeting->deriving = true;
+    if (shared && greeting->user->deriving) {
+        list_push_back(&greeting->user->waiting, &greeting->waiting);
+        return;
+    }
+    if (offload_run(with(greeting)->hashing, &greeting->job, work, on_derived) != ERR_OK) {
+        greeting->deriving = false;
+        refuse(greeting, ERR_TOO_MANY_CLIENTS, "too many logins at once");
+        return;
+    }
+    if (shared)
+        greeting->user->deriving = true;
+}
+
+/* Takes out. The greeting may be gone afterwards. */
+static void advance(struct greeting *greeting, enum auth_step step, struct bytes *out)
+{
+    struct stream *stream = &greeting->session->stream;
+
+    if (out->failed) {
+        refuse(greeting, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+        bytes_free(out);
+        return;
+    }
+    if (out->length > 0)
+        stream_write(stream, &(struct slice){out->at, out->length}, 1);
+    bytes_free(out);
+    switch (step) {
+    case AUTH_SEND:
+        break;
+    case AUTH_DERIVE:
+        derive(greeting);
+        break;
+    case AUTH_OK:
+        let_in(greeting);
+        break;
+    case AUTH_REFUSED:
+        refuse(greeting, auth_why(greeting->auth), auth_reason(greeting->auth));
+        break;
+    }
+}
+
+/* What an answer to our question may look like. False: it does not. */
+static bool is_answer(const struct wire_header *header)
+{
+    return header->type == WIRE_PASSWORD && header->length <= WIRE_HEADER_SIZE + AUTH_ANSWER_MOST;
+}
+
+static size_t read_answer(struct greeting *greeting, struct slice in)
+{
+    struct wire_header header;
+    enum wire_sight sight = wire_header(in, &header);
+    struct bytes out = {0};
+    struct slice body;
+
+    if (sight == WIRE_MORE)
+        return 0;
+    if (sight == WIRE_BROKEN || !is_answer(&header)) {
+        if (sight == WIRE_MESSAGE && header.type == WIRE_TERMINATE)
+            session_close(greeting->session);
+        else
+            refuse(greeting, ERR_PROTOCOL, "expected a password message");
+        return in.length;
+    }
+    if (in.length < header.length)
+        return 0;
+    body = (struct slice){in.at + WIRE_HEADER_SIZE, header.length - WIRE_HEADER_SIZE};
+    advance(greeting, auth_answer(greeting->auth, body, &out), &out);
+    return header.length;
+}
+
+/* ---- the first packet -------------------------------------------------------------------- */
+
+static enum auth_type auth_type(const struct greeting *greeting)
+{
+    switch (with(greeting)->terms->config->settings.auth_type) {
+    case SETTINGS_AUTH_ANY:
+        return AUTH_ANY;
+    case SETTINGS_AUTH_TRUST:
+        return AUTH_TRUST;
+    case SETTINGS_AUTH_PLAIN:
+        return AUTH_PLAIN;
+    case SETTINGS_AUTH_MD5:
+        return AUTH_MD5;
+    case SETTINGS_AUTH_SCRAM:
+        break;
+    }
+    return AUTH_SCRAM_SHA_256;
+}
+
+static bool is_one_of(struct slice name, const char *list)
+{
+    size_t length;
+
+    for (; *list != '\0'; list += length) {
+        list += strspn(list, ", ");
+        length = strcspn(list, ", ");
+        if (length == name.length && strncasecmp(list, (const char *)name.at, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a client may ask for in its first packet. */
+static bool has_unsupported(const struct greeting *greeting, const struct startup *startup,
+                            char *text, size_t size)
+{
+    static const char followed[] = "application_name client_encoding DateStyle TimeZone "
+                                   "IntervalStyle standard_conforming_strings";
+    const char *ignored = with(greeting)->terms->config->settings.ignore_startup_parameters;
+    struct slice rest = startup->parameters, name, value;
+
+    if (startup->replication.at != NULL) {
+        snprintf(text, size, "replication connections are not supported");
+        return true;
+    }
+    while (startup_next_parameter(&rest, &name, &value))
+        if (!is_one_of(name, followed) && !is_one_of(name, ignored)) {
+            snprintf(text, size, "unsupported startup parameter: %.*s", (int)name.length,
+                     (const char *)name.at);
+            return true;
+        }
+    return false;
+}
+
+static void look_up(struct greeting *greeting, const struct startup *startup)
+{
+    char user[STARTUP_USER_MOST + 1], database[STARTUP_DATABASE_MOST + 1];
+
+    snprintf(user, sizeof(user), "%.*s", (int)startup->user.length, (const char *)startup->user.at);
+    snprintf(database, sizeof(database), "%.*s", (int)startup->database.length,
+             (const char *)startup->database.at);
+    terms_look_up(with(greeting)->terms, user, database, &greeting->wanted);
+    if (greeting->wanted.known != NULL)
+        greeting->user = terms_user(with(greeting)->terms, user);
+}
+
+static bool set_up_auth(struct greeting *greeting)
+{
+    const struct terms *terms = with(greeting)->terms;
+    const struct userlist_user *known = greeting->wanted.known;
+    const struct front *front = greeting->session->front;
+    struct secret secret;
+    struct auth_request request = {
+        .type = auth_type(greeting),
+        .user = {(const uint8_t *)greeting->wanted.user, strlen(greeting->wanted.user)},
+        .usual = terms->usual,
+        .kept = greeting->user != NULL ? &greeting->user->keys : NULL,
+        .iterations = (uint32_t)terms->config->settings.scram_iterations,
+        .process_key = {front->secret, sizeof(front->secret)},
+    };
+
+    if (known != NULL && secret_parse((struct slice){(const uint8_t *)known->secret,
+                                                     strlen(known->secret)},
+                                      &secret) == ERR_OK)
+        request.secret = &secret;
+    if (RAND_bytes(request.random, sizeof(request.random)) == 1)
+        greeting->auth = auth_create(&request);
+    return greeting->auth != NULL;
+}
+
+static void begin_login(struct greeting *greeting, const struct startup *startup)
+{
+    struct session *session = greeting->session;
+    struct front *front = session->front;
+    struct bytes out = {0};
+    char text[160];
+
+    if (front->clients >= front->with.max_clients) {
+        front->with.metrics->turned_away++;
+        refuse(greeting, ERR_TOO_MANY_CLIENTS, err_text(ERR_TOO_MANY_CLIENTS));
+        return;
+    }
+    front->clients++;
+    session->counted = true;
+    session->key_size = startup->minor >= 2 ? SESSION_KEY_SIZE : WIRE_KEY_LEAST;
+    look_up(greeting, startup);
+    if (has_unsupported(greeting, startup, text, sizeof(text))) {
+        refuse(greeting, ERR_NOT_SUPPORTED, text);
+        return;
+    }
+    startup_add_negotiation(startup, &out);
+    if (set_up_auth(greeting)) {
+        advance(greeting, auth_begin(greeting->auth, &out), &out);
+    } else {
+        bytes_free(&out);
+        refuse(greeting, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+    }
+}
+
+static void pass_on_cancel(struct greeting *greeting, const struct startup *startup)
+{
+    struct session *session = greeting->session;
+    struct session *target = front_find(session->front, startup->pid, startup->key);
+
+    session->front->with.metrics->cancel_requests++;
+    session_wait_for_cancel(session, target != NULL ? session_cancel(target) : NULL);
+}
+
+/* Encryption is not offered: the client goes on in the clear, or not at all. */
+static void refuse_encryption(struct greeting *greeting)
+{
+    if (++greeting->encryption_requests > MOST_ENCRYPTION_REQUESTS)
+        refuse(greeting, ERR_PROTOCOL, "too many requests for encryption");
+    else
+        stream_write(&greeting->session->stream, &SLICE("N"), 1);
+}
+
+static size_t read_first_packet(struct greeting *greeting, struct slice in)
+{
+    struct startup startup;
+
+    switch (startup_read(in, &startup)) {
+    case STARTUP_MORE:
+        return 0;
+    case STARTUP_SSL:
+    case STARTUP_GSSENC:
+        refuse_encryption(greeting);
+        break;
+    case STARTUP_CANCEL:
+        pass_on_cancel(greeting, &startup);
+        break;
+    case STARTUP_LOGIN:
+        begin_login(greeting, &startup);
+        break;
+    case STARTUP_BAD:
+        refuse(greeting, startup.why, startup.reason);
+        return in.length;
+    }
+    return startup.length;
+}
+
+size_t greeting_bytes(struct greeting *greeting, struct slice in)
+{
+    if (greeting->deriving)
+        return 0;
+    return greeting->auth == NULL ? read_first_packet(greeting, in) : read_answer(greeting, in);
+}

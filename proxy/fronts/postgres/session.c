@@ -1,0 +1,529 @@
+#include "proxy/fronts/postgres/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "drivers/postgres/wire.h"
+#include "proxy/fronts/postgres/front.h"
+#include "proxy/fronts/postgres/greeting.h"
+
+/* More than that queued for one side, and the other is not read until it has been taken. */
+enum { MOST_QUEUED = 64 * 1024 };
+
+const char *const session_state_names[SESSION_STATE_COUNT] = {
+#define X(state, name) [SESSION_##state] = name,
+    SESSION_STATES(X)
+#undef X
+};
+
+typedef size_t step(struct session *session, struct slice in);
+
+static step greet, keep, pass_on, discard;
+
+#define MAY(state) (1u << SESSION_##state)
+#define MAY_END    (MAY(LEAVING) | MAY(CLOSING))
+
+/* What a session does with what its client sends, where it may go, and what it says when
+ * it has been in a state for too long. Who waits for a server is told by its pool. */
+static const struct {
+    step *bytes;
+    unsigned may_become;
+    enum err too_late;
+} life[SESSION_STATE_COUNT] = {
+    [SESSION_GREETING] = {greet, MAY(WELCOMING) | MAY(RESTING) | MAY(CANCELING) | MAY_END,
+                          ERR_LOGIN_TOO_LONG},
+    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_OK},
+    [SESSION_RESTING] = {pass_on, MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_QUEUEING] = {keep, MAY(WORKING) | MAY(RESTING) | MAY_END, ERR_OK},
+    [SESSION_WORKING] = {pass_on, MAY(HOLDING) | MAY(PINNED) | MAY(RESTING) | MAY_END,
+                         ERR_QUERY_TOO_LONG},
+    [SESSION_HOLDING] = {pass_on, MAY(WORKING) | MAY(PINNED) | MAY(RESTING) | MAY_END,
+                         ERR_IN_TRANSACTION_TOO_LONG},
+    [SESSION_PINNED] = {pass_on, MAY(WORKING) | MAY(HOLDING) | MAY(RESTING) | MAY_END,
+                        ERR_IDLE_TOO_LONG},
+    [SESSION_CANCELING] = {discard, MAY_END, ERR_CLOSED},
+    [SESSION_LEAVING] = {discard, MAY(CLOSING), ERR_CLOSED},
+    [SESSION_CLOSING] = {discard, 0, ERR_CLOSED},
+};
+
+static struct session *session_of(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct session, stream);
+}
+
+static struct session *lessee(struct broker_lease *lease)
+{
+    return CONTAINER_OF(lease, struct session, lease);
+}
+
+static struct relay *relay_of(struct session *session)
+{
+    return session->lease.backend != NULL ? &session->lease.backend->relay : NULL;
+}
+
+static struct metrics_pool *metrics_of(struct session *session)
+{
+    return &session->lease.place->metrics;
+}
+
+static bool is_over(const struct session *session)
+{
+    return session->state == SESSION_LEAVING || session->state == SESSION_CLOSING;
+}
+
+static uint64_t now_us(void)
+{
+    return uv_hrtime() / 1000;
+}
+
+struct log_who session_who(const struct session *session, char address[64])
+{
+    const struct broker_place *place = session->lease.place;
+
+    stream_peer(&session->stream, address, 64);
+    return (struct log_who){
+        .kind = 'C',
+        .id = session->id,
+        .database = place ? place->terms.database : NULL,
+        .user = place ? place->terms.user : NULL,
+        .address = address,
+    };
+}
+
+static void say(struct session *session, enum log_level level, const char *what, const char *why)
+{
+    char address[64];
+    struct log_who who = session_who(session, address);
+
+    log_write(session->front->with.log, level, &who, "%s%s", what, why);
+}
+
+/* ---- from state to state ----------------------------------------------------------- */
+
+static void become(struct session *session, enum session_state state)
+{
+    struct front *front = session->front;
+    uint64_t limit = front->with.limits_ms[state];
+
+    if (session->state == state)
+        return;
+    REQUIRE(life[session->state].may_become & (1u << state));
+    list_remove(&front->sessions[session->state], &session->link);
+    list_push_back(&front->sessions[state], &session->link);
+    session->state = (uint8_t)state;
+    session->since = uv_now(front->with.streams->loop);
+    if (limit > 0)
+        alarm_due_at(front->with.alarm, session->since + limit);
+}
+
+/* Whatever it has of a pool it has no more. */
+static void detach(struct session *session)
+{
+    if (session->lease.backend != NULL)
+        broker_leave(&session->lease, &session->sent);
+    else if (link_is_linked(&session->lease.client.queued))
+        broker_give_up(&session->lease);
+}
+
+void session_close(struct session *session)
+{
+    if (session->state == SESSION_CLOSING)
+        return;
+    detach(session);
+    become(session, SESSION_CLOSING);
+    if (session->greeting != NULL)
+        greeting_abandon(session->greeting);
+    session->greeting = NULL;
+    stream_close(&session->stream);
+}
+
+/* No more words: what is queued is sent, then the end, and then we wait for the client's.
+ * To close at once would destroy what it has not read yet, if it has sent something more. */
+static void leave(struct session *session)
+{
+    detach(session);
+    become(session, SESSION_LEAVING);
+    stream_finish(&session->stream);
+    stream_read(&session->stream);
+}
+
+static void write_error(struct session *session, const char *severity, enum err why,
+                        const char *text)
+{
+    struct wire_error error = {.severity = severity, .code = err_sqlstate(why), .message = text};
+    struct bytes out = {0};
+
+    wire_add_error(&out, &error);
+    if (!out.failed)
+        stream_write(&session->stream, &(struct slice){out.at, out.length}, 1);
+    bytes_free(&out);
+}
+
+void session_fail(struct session *session, enum err why, const char *text)
+{
+    if (is_over(session))
+        return;
+    if (text == NULL || text[0] == '\0')
+        text = err_text(why);
+    if (session->front->with.log_pooler_errors)
+        say(session, LOG_LEVEL_WARNING, "pooler error: ", text);
+    if (why == ERR_PROTOCOL)
+        session->front->with.metrics->protocol_violations++;
+    detach(session);
+    write_error(session, "FATAL", why, text);
+    leave(session);
+}
+
+void session_expire(struct session *session)
+{
+    enum err why = life[session->state].too_late;
+
+    if (session->state == SESSION_LEAVING || session->state == SESSION_CANCELING)
+        session_close(session);
+    else if (why != ERR_OK)
+        session_fail(session, why, NULL);
+}
+
+/* ---- bytes from the client ------------------------------------------------------------- */
+
+static size_t greet(struct session *session, struct slice in)
+{
+    return greeting_bytes(session->greeting, in);
+}
+
+static size_t keep(struct session *session, struct slice in)
+{
+    (void)session;
+    (void)in;
+    return 0;
+}
+
+static size_t discard(struct session *session, struct slice in)
+{
+    (void)session;
+    return in.length;
+}
+
+static void ask_for_server(struct session *session)
+{
+    become(session, SESSION_QUEUEING);
+    session->asked_us = now_us();
+    broker_ask(&session->lease, false);
+}
+
+static void send_to_server(struct session *session, const struct relay_plan *plan)
+{
+    struct backend *backend = session->lease.backend;
+    struct metrics_pool *metrics = metrics_of(session);
+
+    if (session->state != SESSION_WORKING) {
+        become(session, SESSION_WORKING);
+        session->query_us = now_us();
+    }
+    for (size_t i = 0; i < plan->count; i++)
+        metrics->bytes_from_clients += plan->slices[i].length;
+    backend_send(backend, plan->slices, plan->count);
+    if (stream_queued(&backend->stream) > MOST_QUEUED)
+        stream_pause(&session->stream);
+}
+
+/* What the relay wants before it goes on. */
+static void obey(struct session *session, const struct relay_plan *plan)
+{
+    char text[80];
+
+    session->held_back = plan->verdict == RELAY_WAITS;
+    switch (plan->verdict) {
+    case RELAY_GO_ON:
+    case RELAY_WAITS:
+        break;
+    case RELAY_NEEDS_SERVER:
+        ask_for_server(session);
+        break;
+    case RELAY_TERMINATED:
+        session_close(session);
+        break;
+    case RELAY_BROKEN:
+        snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
+                 plan->unknown_type, plan->unknown_length);
+        session_fail(session, ERR_PROTOCOL, text);
+        break;
+    }
+}
+
+static size_t pass_on(struct session *session, struct slice in)
+{
+    struct relay_plan plan;
+    size_t used = relay_from_client(relay_of(session), &session->sent, in, &plan);
+
+    if (plan.count > 0)
+        send_to_server(session, &plan);
+    if (plan.refused)
+        stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
+    obey(session, &plan);
+    return used;
+}
+
+/* Each state takes what it can; what it leaves is for the state that follows. */
+static size_t on_bytes(struct stream *stream, struct slice in)
+{
+    struct session *session = session_of(stream);
+    size_t used = 0, now;
+    uint8_t state;
+
+    session->in_bytes = true;
+    do {
+        state = session->state;
+        now = life[state].bytes(session, (struct slice){in.at + used, in.length - used});
+        used += now;
+    } while ((now > 0 || session->state != state) && used < in.length);
+    session->in_bytes = false;
+    return used;
+}
+
+static void on_ended(struct stream *stream, enum err why)
+{
+    struct session *session = session_of(stream);
+
+    (void)why;
+    if (session->state != SESSION_LEAVING && session->state != SESSION_CANCELING &&
+        session->front->with.log_disconnections)
+        say(session, LOG_LEVEL_INFO, "closing because: ", "client unexpected eof");
+    session_close(session);
+}
+
+/* ---- what its server says ------------------------------------------------------------------ */
+
+static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
+{
+    struct session *session = lessee(lease);
+    struct metrics_pool *metrics = metrics_of(session);
+
+    for (size_t i = 0; i < plan->count; i++)
+        metrics->bytes_to_clients += plan->slices[i].length;
+    if (plan->count > 0)
+        stream_write(&session->stream, plan->slices, plan->count);
+    if (plan->queries > 0) {
+        uint64_t now = now_us();
+
+        metrics->queries += plan->queries;
+        metrics->transactions += plan->transactions;
+        histogram_record(&metrics->query, now - session->query_us);
+        if (plan->transactions > 0)
+            histogram_record(&metrics->transaction, now - session->asked_us);
+        session->query_us = now;
+    }
+    if (!session->server_paused && stream_queued(&session->stream) > MOST_QUEUED) {
+        session->server_paused = true;
+        stream_pause(&lease->backend->stream);
+    }
+}
+
+/* What the client has sent ahead is looked at again. */
+static void go_on(struct session *session)
+{
+    if (!session->in_bytes) /* else that is just what happens */
+        stream_again(&session->stream);
+}
+
+/* The client has no server any more, and may go on with what it has sent ahead. */
+static void rest(struct session *session)
+{
+    become(session, SESSION_RESTING);
+    session->server_paused = false;
+    stream_read(&session->stream);
+    if (session->front->draining)
+        session_fail(session, ERR_SHUTTING_DOWN, NULL);
+    else if (session->held_back)
+        go_on(session);
+}
+
+static void on_turn(struct broker_lease *lease)
+{
+    struct session *session = lessee(lease);
+    struct relay *owed = relay_of(session);
+
+    if (backend_may_be_left(lease->backend, &session->sent)) {
+        broker_leave(lease, &session->sent);
+        rest(session);
+        return;
+    }
+    if (relay_owes(owed))
+        become(session, SESSION_WORKING);
+    else if (owed->status == 'I' && !owed->unsynced)
+        become(session, SESSION_PINNED);
+    else
+        become(session, SESSION_HOLDING);
+    if (session->held_back)
+        go_on(session);
+}
+
+/* The server takes again what its client sends. */
+static void on_server_drained(struct broker_lease *lease)
+{
+    stream_read(&lessee(lease)->stream);
+}
+
+/* The client has taken what it was sent: its server may go on. */
+static void on_drained(struct stream *stream)
+{
+    struct session *session = session_of(stream);
+
+    if (session->server_paused && session->lease.backend != NULL)
+        stream_read(&session->lease.backend->stream);
+    session->server_paused = false;
+}
+
+static void on_granted(struct broker_lease *lease)
+{
+    struct session *session = lessee(lease);
+    uint64_t asked_us = session->asked_us;
+
+    if (session->state == SESSION_WELCOMING) { /* it only wanted to know what to say */
+        broker_leave(lease, &session->sent);
+        session_welcome(session);
+        return;
+    }
+    become(session, SESSION_WORKING);
+    session->asked_us = session->query_us = now_us();
+    histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
+    if (lease->place->terms.keep_until_the_end)
+        lease->backend->relay.pinned |= 1u << RELAY_PIN_MODE;
+    go_on(session);
+}
+
+static void on_refused(struct broker_lease *lease, enum err why, const char *text)
+{
+    struct session *session = lessee(lease);
+    char words[400];
+
+    snprintf(words, sizeof(words), "%s%s%s", err_text(why), text[0] ? ": " : "", text);
+    session_fail(session, why, words);
+}
+
+static void on_lost(struct broker_lease *lease, const char *why, bool told, bool cut)
+{
+    struct session *session = lessee(lease);
+
+    if (cut) {
+        session_close(session); /* nothing can be said in the middle of a message */
+    } else if (told) {
+        leave(session);
+    } else {
+        session_fail(session, ERR_BACKEND_LOST, why);
+    }
+}
+
+static const struct broker_events lease_events = {
+    .granted = on_granted,
+    .refused = on_refused,
+    .lost = on_lost,
+    .answer = on_answer,
+    .turn = on_turn,
+    .drained = on_server_drained,
+};
+
+/* ---- coming and going ------------------------------------------------------------------------- */
+
+static void on_closed(struct stream *stream)
+{
+    struct session *session = session_of(stream);
+    struct front *front = session->front;
+
+    list_remove(&front->sessions[session->state], &session->link);
+    front_strike_off(front, session);
+    free(session);
+}
+
+static const struct stream_events stream_events = {
+    .bytes = on_bytes,
+    .ended = on_ended,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+void session_accept(struct front *front, uv_stream_t *listener)
+{
+    struct session *session = calloc(1, sizeof(*session));
+    enum err e;
+
+    if (session == NULL) /* it stays in the backlog and is tried again with the next one */
+        return;
+    session->front = front;
+    session->id = ++front->next_id;
+    session->lease.events = &lease_events;
+    session->since = uv_now(front->with.streams->loop);
+    list_push_back(&front->sessions[SESSION_GREETING], &session->link);
+    alarm_due_at(front->with.alarm, session->since + front->with.limits_ms[SESSION_GREETING]);
+    e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
+    if (e == ERR_OK)
+        session->greeting = greeting_begin(session);
+    if (session->greeting != NULL)
+        stream_read(&session->stream);
+    else
+        session_close(session);
+}
+
+/* Once a server of its pool was seen, every client of the pool can be greeted at once. */
+void session_welcome(struct session *session)
+{
+    struct front *front = session->front;
+    struct broker_place *place = session->lease.place;
+    struct bytes out = {0};
+
+    if (place->welcome.length == 0) {
+        become(session, SESSION_WELCOMING);
+        broker_ask(&session->lease, true);
+        return;
+    }
+    if (session->slot == SESSION_NO_SLOT && front_enroll(front, session) != ERR_OK) {
+        session_fail(session, ERR_NO_MEMORY, NULL);
+        return;
+    }
+    bytes_add(&out, place->welcome.at, place->welcome.length);
+    wire_add_backend_key(&out, session->slot,
+                         (struct slice){session->key, session->key_size});
+    wire_add_ready_for_query(&out, 'I');
+    greeting_abandon(session->greeting);
+    session->greeting = NULL;
+    if (out.failed)
+        session_fail(session, ERR_NO_MEMORY, NULL);
+    else
+        stream_write(&session->stream, &(struct slice){out.at, out.length}, 1);
+    bytes_free(&out);
+    if (is_over(session))
+        return;
+    front->with.metrics->logins++;
+    session->held_back = true; /* what was sent ahead of the welcome */
+    rest(session);
+}
+
+/* ---- cancels -------------------------------------------------------------------------------------- */
+
+void session_wait_for_cancel(struct session *session, const void *backend)
+{
+    become(session, SESSION_CANCELING);
+    session->canceling = backend;
+    greeting_abandon(session->greeting);
+    session->greeting = NULL;
+    if (backend == NULL)
+        session_close(session);
+}
+
+const void *session_cancel(struct session *session)
+{
+    struct backend *backend = session->lease.backend;
+
+    if (session->state == SESSION_QUEUEING) {
+        broker_give_up(&session->lease);
+        write_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
+        session->sent.refusing = true;
+        session->held_back = true;
+        rest(session);
+        return NULL;
+    }
+    if (backend == NULL || backend_cancel(backend) != ERR_OK)
+        return NULL;
+    metrics_of(session)->cancels++;
+    return backend->canceling > 0 ? backend : NULL;
+}

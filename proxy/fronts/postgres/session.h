@@ -1,0 +1,95 @@
+/*
+ * proxy/fronts/postgres/session.h - the life of one PostgreSQL client.
+ *
+ *      GREETING --> WELCOMING --> RESTING <--> QUEUEING --> WORKING <--> HOLDING, PINNED
+ *          |                         ^------------------------'-------------'
+ *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
+ *
+ * What a session does with bytes, where it may go from each state, and what it says when
+ * it stays there for too long is one row of the table `life` in session.c. A session's
+ * state is the list of its front it is in, so states are counted by being.
+ *
+ * An idle session costs its own few hundred bytes and no buffer.
+ *
+ * Ownership: a session belongs to its front and frees itself when its socket is closed.
+ */
+#ifndef PROXY_FRONTS_POSTGRES_SESSION_H
+#define PROXY_FRONTS_POSTGRES_SESSION_H
+
+#include "base/list.h"
+#include "drivers/stream.h"
+#include "proxy/broker.h"
+
+struct front;
+struct greeting;
+
+/* clang-format off */
+#define SESSION_STATES(X) \
+    X(GREETING,  "login")               /* says who it is */                                     \
+    X(WELCOMING, "login_waiting")       /* waits for the first server of its pool */             \
+    X(RESTING,   "idle")                /* has no server and wants none */                       \
+    X(QUEUEING,  "waiting")             /* wants a server */                                     \
+    X(WORKING,   "active")              /* is owed an answer by its server */                    \
+    X(HOLDING,   "idle_in_transaction") /* keeps its server, in mid-transaction */               \
+    X(PINNED,    "idle_pinned")         /* keeps its server for what it has set up there */      \
+    X(CANCELING, "canceling")           /* no client: a cancel request, until it was delivered */ \
+    X(LEAVING,   "leaving")             /* is told our last words */                             \
+    X(CLOSING,   "closing")
+/* clang-format on */
+
+enum session_state {
+#define X(state, name) SESSION_##state,
+    SESSION_STATES(X)
+#undef X
+        SESSION_STATE_COUNT
+};
+
+extern const char *const session_state_names[SESSION_STATE_COUNT];
+
+enum { SESSION_KEY_SIZE = 16, SESSION_NO_SLOT = 0 };
+
+struct session {
+    struct stream stream;
+    struct broker_lease lease;
+    struct front *front;
+    struct link link; /* in front->sessions[state] */
+    struct greeting *greeting; /* while GREETING or WELCOMING */
+    const void *canceling;     /* while CANCELING: the backend it waits for */
+    uint64_t id;
+    uint64_t since;          /* when it came into its state, in ms of the loop */
+    uint64_t asked_us;       /* when it began to want a server ... */
+    uint64_t query_us;       /* ... and its server to owe an answer */
+    struct relay_sent sent;
+    uint32_t slot;           /* its place in front->slots; SESSION_NO_SLOT: none */
+    uint8_t key[SESSION_KEY_SIZE];
+    uint8_t key_size;        /* how much of it the client was given */
+    uint8_t state;
+    bool in_bytes;           /* is being shown bytes now */
+    bool counted;            /* among the clients that max_client_conn counts */
+    bool held_back;          /* has bytes that wait until the server has answered */
+    bool server_paused;      /* its server is not read until it has read */
+};
+
+/* Takes the connection waiting at listener. Fails without a trace. */
+void session_accept(struct front *front, uv_stream_t *listener);
+
+/* The greeting is over: the client is who it says, and belongs to lease.place. */
+void session_welcome(struct session *session);
+
+/* A cancel request was passed on to this backend; or to none. */
+void session_wait_for_cancel(struct session *session, const void *backend);
+
+/* Last words: FATAL, and goodbye. text NULL: the error's own. */
+void session_fail(struct session *session, enum err why, const char *text);
+void session_close(struct session *session);
+
+/* Somebody holds this session's key and wants its query to end. Gives the backend whose
+ * cancel is under way; NULL: there is nothing to wait for. */
+const void *session_cancel(struct session *session);
+
+/* It has been in its state for too long. */
+void session_expire(struct session *session);
+
+struct log_who session_who(const struct session *session, char address[64]);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * proxy/metrics.h - everything that is counted, a line each.
+ *
+ * A counter is a field that whoever sees the event raises:
+ *
+ *      pool->metrics.queries++;
+ *      histogram_record(&pool->metrics.wait, microseconds);
+ *
+ * A new metric is one new line in a list below: the field, the name, the sentence, what
+ * /metrics shows and the README's table all come from it. What can be looked up when
+ * somebody asks (who is where, who waits) is not counted but put into a view:
+ *
+ *      struct metrics_view view = {.process = &worker->metrics, ...};
+ *      metrics_render(&out, &view, 1);
+ *
+ * Each worker counts for itself and gives one view; pools of the same database and user
+ * are added up, so that there is one series for each however many workers there are.
+ */
+#ifndef PROXY_METRICS_H
+#define PROXY_METRICS_H
+
+#include "base/bytes.h"
+#include "base/histogram.h"
+
+/* clang-format off */
+
+/* Per pool. Labels: database, user. */
+#define METRICS_POOL_COUNTERS(X) \
+    X(transactions,          "weir_pool_transactions_total",          "Transactions that ended.") \
+    X(queries,               "weir_pool_queries_total",               "Queries that were answered.") \
+    X(bytes_from_clients,    "weir_pool_client_received_bytes_total", "Bytes that clients sent.") \
+    X(bytes_to_clients,      "weir_pool_client_sent_bytes_total",     "Bytes sent to clients.") \
+    X(bytes_from_servers,    "weir_pool_server_received_bytes_total", "Bytes that servers sent.") \
+    X(bytes_to_servers,      "weir_pool_server_sent_bytes_total",     "Bytes sent to servers.") \
+    X(waited_too_long,       "weir_pool_wait_timeouts_total",         "Clients refused because no connection became free in time.") \
+    X(servers_opened,        "weir_pool_servers_opened_total",        "Server connections opened and logged in.") \
+    X(servers_not_opened,    "weir_pool_servers_failed_total",        "Server connections that could not be opened.") \
+    X(servers_closed,        "weir_pool_servers_closed_total",        "Server connections closed by Weir.") \
+    X(servers_lost,          "weir_pool_servers_lost_total",          "Server connections that broke or were closed by the server.") \
+    X(servers_cleaned,       "weir_pool_servers_cleaned_total",       "Times a server connection was cleaned of what a client had left.") \
+    X(cancels,               "weir_pool_cancels_total",               "Cancel requests passed on to a server.")
+
+#define METRICS_POOL_TIMES(X) \
+    X(wait,                  "weir_pool_wait_seconds",                "How long clients waited for a server connection.") \
+    X(transaction,           "weir_pool_transaction_seconds",         "How long transactions took.") \
+    X(query,                 "weir_pool_query_seconds",               "How long queries took.")
+
+/* From the view: ADDED up over the workers or the MOST of them; a NUMBER, or a TIME that
+ * is given in microseconds. */
+#define METRICS_POOL_GAUGES(X) \
+    X(waiting,      ADDED, NUMBER, "weir_pool_waiting_clients",             "Clients that wait for a server connection.") \
+    X(longest_wait, MOST,  TIME,   "weir_pool_longest_wait_seconds",        "How long the first of those that wait has waited.") \
+    X(max_servers,  MOST,  NUMBER, "weir_pool_servers_limit",               "How many server connections the pool may have.")
+
+/* The whole program. No labels. */
+#define METRICS_PROCESS_COUNTERS(X) \
+    X(accepted,              "weir_connections_accepted_total",       "Client connections accepted.") \
+    X(logins,                "weir_logins_total",                     "Clients that logged in.") \
+    X(logins_failed,         "weir_logins_failed_total",              "Logins that were refused.") \
+    X(turned_away,           "weir_clients_rejected_total",           "Clients rejected because of max_client_conn.") \
+    X(protocol_violations,   "weir_protocol_violations_total",        "Connections ended because of what the client sent.") \
+    X(cancel_requests,       "weir_cancel_requests_total",            "Cancel requests received.") \
+    X(loop_turns,            "weir_loop_turns_total",                 "Turns of the event loops.")
+
+#define METRICS_PROCESS_GAUGES(X) \
+    X(max_clients,  MOST,  NUMBER, "weir_clients_limit",                    "How many clients may be connected (max_client_conn).") \
+    X(descriptors,  MOST,  NUMBER, "weir_open_descriptors",                 "File descriptors in use.") \
+    X(start_time,   MOST,  TIME,   "weir_start_time_seconds",               "When Weir started, in seconds since 1970.")
+
+/* clang-format on */
+
+struct metrics_pool {
+#define X(field, ...) uint64_t field;
+    METRICS_POOL_COUNTERS(X)
+#undef X
+#define X(field, ...) struct histogram field;
+    METRICS_POOL_TIMES(X)
+#undef X
+};
+
+struct metrics_process {
+#define X(field, ...) uint64_t field;
+    METRICS_PROCESS_COUNTERS(X)
+#undef X
+};
+
+/* How many are in each state. The names are the same in all views. */
+struct metrics_states {
+    const char *const *names;
+    const size_t *counts;
+    size_t length;
+};
+
+struct metrics_pool_view {
+    const char *database, *user;
+    const struct metrics_pool *counted;
+    struct metrics_states clients, servers;
+#define X(field, ...) uint64_t field;
+    METRICS_POOL_GAUGES(X)
+#undef X
+};
+
+struct metrics_view {
+    const char *version;
+    const struct metrics_process *counted;
+    struct metrics_states clients; /* of all pools, and those that are in none yet */
+    const struct metrics_pool_view *pools;
+    size_t pools_length;
+#define X(field, ...) uint64_t field;
+    METRICS_PROCESS_GAUGES(X)
+#undef X
+};
+
+/* What Prometheus reads, of the views of all workers; at least one. */
+void metrics_render(struct bytes *out, const struct metrics_view *views, size_t length);
+
+/* All metrics as a Markdown table, for the README. */
+void metrics_describe(struct bytes *out);
+
+#endif

@@ -1,0 +1,130 @@
+#include "proxy/terms.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void terms_init(struct terms *terms, const struct config *config, struct broker *broker)
+{
+    *terms = (struct terms){.config = config, .broker = broker};
+}
+
+void terms_fini(struct terms *terms)
+{
+    struct terms_user *user, *next;
+
+    HASH_ITER (hh, terms->users, user, next) {
+        HASH_DEL(terms->users, user);
+        OPENSSL_cleanse(&user->keys, sizeof(user->keys));
+        free(user);
+    }
+}
+
+void terms_look_up(const struct terms *terms, const char *user, const char *database,
+                   struct terms_wanted *wanted)
+{
+    snprintf(wanted->user, sizeof(wanted->user), "%s", user);
+    snprintf(wanted->database, sizeof(wanted->database), "%s", database);
+    wanted->known = userlist_find(terms->config->userlist, wanted->user);
+    wanted->entry = config_find_database(terms->config, wanted->database);
+}
+
+struct terms_user *terms_user(struct terms *terms, const char *name)
+{
+    struct terms_user *user;
+
+    HASH_FIND_STR(terms->users, name, user);
+    if (user != NULL)
+        return user;
+    user = calloc(1, sizeof(*user) + strlen(name) + 1);
+    if (user == NULL)
+        return NULL;
+    strcpy(user->name, name);
+    list_init(&user->waiting);
+    HASH_ADD_STR(terms->users, name, user);
+    return user;
+}
+
+/* ---- from settings to a pool ---------------------------------------------------------- */
+
+/* The password a server is shown: the database's own, or the user's if we know it. */
+static const char *server_password(const struct terms *terms, const struct terms_wanted *wanted)
+{
+    const char *user = wanted->entry->user != NULL ? wanted->entry->user : wanted->user;
+    const struct userlist_user *known = userlist_find(terms->config->userlist, user);
+    struct secret secret;
+    struct slice text;
+
+    if (wanted->entry->password != NULL || known == NULL)
+        return wanted->entry->password;
+    text = (struct slice){(const uint8_t *)known->secret, strlen(known->secret)};
+    /* libpq wants the password itself; of what can only check one, it can make nothing. */
+    if (secret_parse(text, &secret) != ERR_OK || secret.kind != SECRET_PLAIN)
+        return NULL;
+    return known->secret;
+}
+
+static void set_limits(const struct terms *terms, const struct terms_wanted *wanted,
+                       struct broker_terms *to)
+{
+    const struct settings *settings = &terms->config->settings;
+    struct config_rules rules;
+
+    config_get_rules(terms->config, wanted->entry, wanted->user, &rules);
+    to->limits = (struct pool_limits){
+        .max_servers = rules.pool_size > 0 ? rules.pool_size : settings->max_client_conn,
+        .max_waiting = settings->max_waiting_clients,
+        .wait_ms = rules.query_wait_timeout_ms,
+        .open_ms = settings->server_connect_timeout_ms,
+        .clean_ms = settings->server_reset_timeout_ms,
+        .idle_ms = settings->server_idle_timeout_ms,
+        .lifetime_ms = rules.server_lifetime_ms,
+        .retry_ms = settings->server_login_retry_ms,
+        .seed = uv_hrtime(),
+        .single_use = rules.server_lifetime_ms == 0,
+    };
+    if (to->limits.max_servers == 0)
+        to->limits.max_servers = 1;
+    to->limits.min_servers = rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size
+                                                                          : to->limits.max_servers;
+    to->keep_until_the_end = rules.pool_mode == SETTINGS_POOL_MODE_SESSION;
+    to->reset_query = settings->server_reset_query[0] ? settings->server_reset_query : NULL;
+}
+
+enum err terms_find_place(struct terms *terms, const struct terms_wanted *wanted,
+                          struct broker_place **place)
+{
+    const struct config_database *entry = wanted->entry;
+    struct broker_terms new = {.database = wanted->database, .user = wanted->user};
+    char port[16], database[64], user[64];
+
+    if (entry == NULL)
+        return ERR_NO_DATABASE;
+    if (entry->user != NULL)
+        new.user = entry->user;
+    if (entry->conninfo != NULL) { /* one server user for all, whatever they call themselves */
+        login_conninfo_value(entry->conninfo, "dbname", database, sizeof(database));
+        login_conninfo_value(entry->conninfo, "user", user, sizeof(user));
+        new.database = database;
+        new.user = user;
+    }
+    *place = broker_find(terms->broker, new.database, new.user);
+    if (*place != NULL)
+        return ERR_OK;
+
+    snprintf(port, sizeof(port), "%u", (unsigned)entry->port);
+    new.target = (struct login_target){.conninfo = entry->conninfo};
+    if (entry->conninfo == NULL)
+        new.target = (struct login_target){
+            .host = entry->host,
+            .port = port,
+            .dbname = config_dbname(entry, wanted->database),
+            .user = new.user,
+            .password = server_password(terms, wanted),
+            .application_name = entry->application_name,
+        };
+    set_limits(terms, wanted, &new);
+    *place = broker_place(terms->broker, &new);
+    return *place != NULL ? ERR_OK : ERR_NO_MEMORY;
+}

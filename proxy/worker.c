@@ -1,0 +1,315 @@
+#include "proxy/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/view.h"
+
+enum {
+    MOST_CANCELS = 2,     /* at a time, of the four threads libuv has */
+    MOST_HASHINGS = 2,
+    MOST_QUEUED = 1024,   /* of each */
+    LAST_WORDS_MS = 2000, /* how long a client may take to hear them */
+    STOP_MS = 5000,       /* a thread that hangs longer than that does not keep us */
+};
+
+static struct worker *worker_of_signal(uv_signal_t *signal)
+{
+    return signal->data;
+}
+
+/* ---- the phases ------------------------------------------------------------------------- */
+
+static void on_http_closed(struct http *http)
+{
+    (void)http;
+}
+
+static void close_everything(struct worker *worker)
+{
+    if (worker->closed)
+        return;
+    worker->closed = true;
+    alarm_close(&worker->alarm);
+    for (size_t i = 0; i < WORKER_SIGNALS; i++)
+        uv_close((uv_handle_t *)&worker->signals[i], NULL);
+    uv_close((uv_handle_t *)&worker->between, NULL);
+    if (worker->http_is_open)
+        http_close(&worker->http, on_http_closed);
+}
+
+static void enter(struct worker *worker, enum worker_phase phase, uint64_t limit_ms)
+{
+    worker->phase = phase;
+    worker->phase_ends = limit_ms > 0 ? uv_now(&worker->loop) + limit_ms : UINT64_MAX;
+    alarm_due_at(&worker->alarm, worker->phase_ends);
+}
+
+static void stop(struct worker *worker)
+{
+    if (worker->phase == WORKER_STOPPING)
+        return;
+    enter(worker, WORKER_STOPPING, STOP_MS);
+    listener_close_all(&worker->listeners);
+    front_stop(&worker->front);
+    broker_retire(&worker->broker);
+}
+
+static void drain(struct worker *worker)
+{
+    if (worker->phase != WORKER_RUNNING) {
+        stop(worker);
+        return;
+    }
+    enter(worker, WORKER_DRAINING, worker->config->settings.shutdown_timeout_ms);
+    listener_close_all(&worker->listeners);
+    front_drain(&worker->front);
+}
+
+/* Between two events, while the end is near: is it here? */
+static void on_between(uv_prepare_t *between)
+{
+    struct worker *worker = between->data;
+
+    if (worker->phase == WORKER_RUNNING || !front_is_empty(&worker->front))
+        return;
+    if (worker->phase == WORKER_DRAINING)
+        stop(worker);
+    if (broker_is_vacant(&worker->broker))
+        close_everything(worker);
+}
+
+static void end_phase(struct worker *worker)
+{
+    if (worker->phase == WORKER_DRAINING) {
+        log_write(worker->log, LOG_LEVEL_WARNING, NULL,
+                  "shutdown_timeout is over, closing what is left");
+        stop(worker);
+    } else {
+        log_write(worker->log, LOG_LEVEL_WARNING, NULL, "not all connections could be closed");
+        uv_stop(&worker->loop);
+    }
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct worker *worker = worker_of_signal(signal);
+
+    switch (number) {
+    case SIGHUP:
+        if (log_reopen(worker->log) != ERR_OK)
+            log_write(worker->log, LOG_LEVEL_ERROR, NULL, "the log cannot be opened anew");
+        log_write(worker->log, LOG_LEVEL_WARNING, NULL,
+                  "got SIGHUP: the log was reopened; a new configuration needs a restart for now");
+        break;
+    case SIGTERM:
+        log_write(worker->log, LOG_LEVEL_INFO, NULL, "got SIGTERM, shutting down, waiting for clients");
+        drain(worker);
+        break;
+    default:
+        log_write(worker->log, LOG_LEVEL_INFO, NULL, "got %s, fast exit",
+                  number == SIGINT ? "SIGINT" : "SIGQUIT");
+        stop(worker);
+        break;
+    }
+}
+
+static void on_tick(void *owner, uint64_t now)
+{
+    struct worker *worker = owner;
+
+    broker_tick(&worker->broker, now);
+    front_tick(&worker->front, now);
+    if (now >= worker->phase_ends)
+        end_phase(worker);
+    else
+        alarm_due_at(&worker->alarm, worker->phase_ends);
+}
+
+static void on_connection(void *owner, uv_stream_t *listener)
+{
+    struct worker *worker = owner;
+
+    front_connection(&worker->front, listener);
+}
+
+static void on_canceled(void *owner, const struct backend *backend)
+{
+    struct worker *worker = owner;
+
+    front_canceled(&worker->front, backend);
+}
+
+static void render(void *context, struct bytes *out)
+{
+    view_render(context, out);
+}
+
+/* ---- setting up ----------------------------------------------------------------------------- */
+
+static enum err set_up_front(struct worker *worker)
+{
+    const struct settings *settings = &worker->config->settings;
+    struct front_options options = {
+        .streams = &worker->streams,
+        .broker = &worker->broker,
+        .alarm = &worker->alarm,
+        .log = worker->log,
+        .metrics = &worker->metrics,
+        .hashing = &worker->hashing,
+        .terms = &worker->terms,
+        .limits_ms =
+            {
+                [SESSION_GREETING] = settings->client_login_timeout_ms,
+                [SESSION_RESTING] = settings->client_idle_timeout_ms,
+                [SESSION_WORKING] = settings->query_timeout_ms,
+                [SESSION_HOLDING] = settings->idle_transaction_timeout_ms,
+                [SESSION_PINNED] = settings->client_idle_timeout_ms,
+                [SESSION_CANCELING] = settings->cancel_wait_timeout_ms,
+                [SESSION_LEAVING] = LAST_WORDS_MS,
+            },
+        .max_clients = settings->max_client_conn,
+        .log_connections = settings->log_connections,
+        .log_disconnections = settings->log_disconnections,
+        .log_pooler_errors = settings->log_pooler_errors,
+    };
+
+    return front_init(&worker->front, &options);
+}
+
+static void set_up_signals(struct worker *worker)
+{
+    static const int numbers[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+
+    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
+        uv_signal_init(&worker->loop, &worker->signals[i]);
+        worker->signals[i].data = worker;
+        uv_signal_start(&worker->signals[i], on_signal, numbers[i]);
+    }
+    uv_prepare_init(&worker->loop, &worker->between);
+    worker->between.data = worker;
+    uv_prepare_start(&worker->between, on_between);
+}
+
+enum err worker_init(struct worker *worker, const struct config *config, struct log *log)
+{
+    struct timespec now;
+    enum err e;
+
+    *worker = (struct worker){.config = config, .log = log, .phase_ends = UINT64_MAX};
+    if (uv_loop_init(&worker->loop) != 0)
+        return ERR_IO;
+    if ((e = stream_home_init(&worker->streams, &worker->loop)) != ERR_OK)
+        return e;
+    clock_gettime(CLOCK_REALTIME, &now);
+    worker->started_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    offload_init(&worker->cancels, &worker->loop, MOST_CANCELS, MOST_QUEUED);
+    offload_init(&worker->hashing, &worker->loop, MOST_HASHINGS, MOST_QUEUED);
+    alarm_init(&worker->alarm, &worker->loop, worker, on_tick);
+    broker_init(&worker->broker, (struct backend_home){&worker->streams, &worker->cancels},
+                &worker->alarm, log);
+    worker->broker.owner = worker;
+    worker->broker.canceled = on_canceled;
+    terms_init(&worker->terms, config, &worker->broker);
+    set_up_signals(worker);
+    return set_up_front(worker);
+}
+
+/* A comma list of addresses; empty is none. */
+static enum err listen_tcp(struct worker *worker, char why[256])
+{
+    const struct settings *settings = &worker->config->settings;
+    const char *list = settings->listen_addr;
+    char address[128];
+    enum err e;
+
+    for (size_t length; *list != '\0'; list += length) {
+        list += strspn(list, ", ");
+        length = strcspn(list, ", ");
+        if (length == 0)
+            break;
+        snprintf(address, sizeof(address), "%.*s", (int)length, list);
+        e = listener_open_tcp(&worker->listeners, address, (unsigned)settings->listen_port, why);
+        if (e != ERR_OK)
+            return e;
+        log_write(worker->log, LOG_LEVEL_INFO, NULL, "listening on %s:%u", address,
+                  (unsigned)settings->listen_port);
+    }
+    return ERR_OK;
+}
+
+static enum err listen_unix(struct worker *worker, char why[256])
+{
+    const struct settings *settings = &worker->config->settings;
+    char path[512];
+    enum err e;
+
+    if (settings->unix_socket_dir == NULL || settings->unix_socket_dir[0] == '\0')
+        return ERR_OK;
+    snprintf(path, sizeof(path), "%s/.s.PGSQL.%u", settings->unix_socket_dir,
+             (unsigned)settings->listen_port);
+    e = listener_open_unix(&worker->listeners, path, why);
+    if (e == ERR_OK)
+        log_write(worker->log, LOG_LEVEL_INFO, NULL, "listening on unix:%s", path);
+    return e;
+}
+
+static enum err listen_http(struct worker *worker, char why[256])
+{
+    const struct config_http *http = &worker->config->http;
+    struct http_options options = {
+        .home = &worker->streams, .log = worker->log, .render = render, .context = worker};
+    enum err e;
+
+    if (http->listen_port == 0)
+        return ERR_OK;
+    e = http_open(&worker->http, &options, http->listen_addr, (int)http->listen_port);
+    if (e != ERR_OK) {
+        snprintf(why, 256, "cannot listen on %.100s port %u for HTTP", http->listen_addr,
+                 (unsigned)http->listen_port);
+        return e;
+    }
+    worker->http_is_open = true;
+    log_write(worker->log, LOG_LEVEL_INFO, NULL, "serving metrics on http://%s:%u/metrics",
+              http->listen_addr, (unsigned)http->listen_port);
+    return ERR_OK;
+}
+
+enum err worker_listen(struct worker *worker, char why[256])
+{
+    const struct settings *settings = &worker->config->settings;
+    struct listener_options options = {.backlog = (int)settings->listen_backlog,
+                                       .unix_mode = (unsigned)settings->unix_socket_mode};
+    enum err e;
+
+    listener_init(&worker->listeners, &worker->loop, &options, worker, on_connection);
+    if ((e = listen_tcp(worker, why)) != ERR_OK || (e = listen_unix(worker, why)) != ERR_OK ||
+        (e = listen_http(worker, why)) != ERR_OK)
+        return e;
+    if (worker->listeners.open.length > 0)
+        return ERR_OK;
+    snprintf(why, 256, "nowhere to listen: set listen_addr or unix_socket_dir");
+    return ERR_CONFIG;
+}
+
+void worker_run(struct worker *worker)
+{
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+/* Also after a failed start: whatever is open is closed by a loop that has nothing else. */
+void worker_fini(struct worker *worker)
+{
+    stop(worker);
+    close_everything(worker);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    front_fini(&worker->front);
+    broker_fini(&worker->broker);
+    terms_fini(&worker->terms);
+    stream_home_fini(&worker->streams);
+    uv_loop_close(&worker->loop);
+}

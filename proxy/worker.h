@@ -1,0 +1,65 @@
+/*
+ * proxy/worker.h - one thread, one loop, and all that belongs to it.
+ *
+ *      worker_init(&worker, config, &log);
+ *      worker_listen(&worker, why);
+ *      worker_run(&worker);                returns when the last connection is closed
+ *      worker_fini(&worker);
+ *
+ *      RUNNING --> DRAINING --> STOPPING --> the loop ends
+ *         `-------------------------^
+ *
+ * DRAINING (SIGTERM): no new clients; those between transactions are told to go, the others
+ * when theirs ends, all of them after shutdown_timeout. STOPPING (SIGINT, or a second
+ * signal): at once.
+ *
+ * Everything a worker has is reached from here and touched by its thread alone.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include <uv.h>
+
+#include "base/log.h"
+#include "drivers/offload.h"
+#include "drivers/stream.h"
+#include "proxy/alarm.h"
+#include "proxy/broker.h"
+#include "proxy/config.h"
+#include "proxy/fronts/http/http.h"
+#include "proxy/fronts/postgres/front.h"
+#include "proxy/listener.h"
+#include "proxy/metrics.h"
+#include "proxy/terms.h"
+
+enum worker_phase { WORKER_RUNNING, WORKER_DRAINING, WORKER_STOPPING };
+enum { WORKER_SIGNALS = 4 };
+
+struct worker {
+    uv_loop_t loop;
+    const struct config *config;
+    struct log *log;
+    struct stream_home streams;
+    struct offload cancels, hashing;
+    struct alarm alarm;
+    struct broker broker;
+    struct terms terms;
+    struct front front;
+    struct listeners listeners;
+    struct http http;
+    struct metrics_process metrics;
+    uint64_t started_us;
+    enum worker_phase phase;
+    uint64_t phase_ends; /* when the next phase begins by itself; UINT64_MAX: never */
+    bool http_is_open, closed;
+    uv_signal_t signals[WORKER_SIGNALS];
+    uv_prepare_t between; /* while draining: looks, between events, whether all have gone */
+};
+
+enum err worker_init(struct worker *worker, const struct config *config,
+                     struct log *log) MUST_CHECK;
+enum err worker_listen(struct worker *worker, char why[256]) MUST_CHECK;
+void worker_run(struct worker *worker);
+void worker_fini(struct worker *worker);
+
+#endif
