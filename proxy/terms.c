@@ -14,7 +14,8 @@ void terms_fini(struct terms *terms)
 {
     struct terms_user *user, *next;
 
-    HASH_ITER (hh, terms->users, user, next) {
+    HASH_ITER(hh, terms->users, user, next)
+    {
         HASH_DEL(terms->users, user);
         OPENSSL_cleanse(&user->keys, sizeof(user->keys));
         free(user);
@@ -86,8 +87,8 @@ static void set_limits(const struct terms *terms, const struct terms_wanted *wan
     };
     if (to->limits.max_servers == 0)
         to->limits.max_servers = 1;
-    to->limits.min_servers = rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size
-                                                                          : to->limits.max_servers;
+    to->limits.min_servers =
+        rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size : to->limits.max_servers;
     to->keep_until_the_end = rules.pool_mode == SETTINGS_POOL_MODE_SESSION;
     to->reset_query = settings->server_reset_query[0] ? settings->server_reset_query : NULL;
 }

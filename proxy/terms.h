@@ -39,8 +39,8 @@ struct terms {
 struct terms_wanted {
     char user[CONFIG_LONGEST_USER + 1];
     char database[CONFIG_LONGEST_DATABASE + 1];
-    const struct userlist_user *known;      /* NULL: nobody of that name */
-    const struct config_database *entry;    /* NULL: nothing of that name */
+    const struct userlist_user *known;   /* NULL: nobody of that name */
+    const struct config_database *entry; /* NULL: nothing of that name */
 };
 
 void terms_init(struct terms *terms, const struct config *config, struct broker *broker);

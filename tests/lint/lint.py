@@ -42,9 +42,11 @@ def layers(root, _build):
 
 
 def headers(root, _build):
+    flags = subprocess.run(["pkg-config", "--cflags", "libpq", "libuv", "hiredis", "openssl"],
+                           text=True, capture_output=True, check=True).stdout.split()
     for header in sources(root, "*.h"):
         line = f'#include "{header.relative_to(root)}"\n'
-        compiled = subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-fsyntax-only", "-I", root, "-x", "c", "-"],
+        compiled = subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-fsyntax-only", "-I", root, *flags, "-x", "c", "-"],
                                   input=line * 2, text=True, capture_output=True)
         if compiled.returncode != 0:
             yield f"{header.relative_to(root)}: does not compile alone\n{compiled.stderr}"

@@ -1,0 +1,143 @@
+"""What every integration test is given: a PostgreSQL for all, and a pooler for itself.
+
+    def test_a_query_is_answered(pooler):
+        weir = pooler(default_pool_size=1)
+        assert connect(weir).execute("select 1").fetchone() == (1,)
+"""
+import itertools
+import pathlib
+import shutil
+import tempfile
+
+import psycopg
+import pytest
+
+from harness import pooler as program
+from harness.fake import FakePostgres
+from harness.pooler import Pooler
+from harness.postgres import Postgres, prepare
+from harness.process import limit_descriptors
+from harness.wire import Wire
+
+
+def pytest_configure():
+    limit_descriptors(20000)
+    program.PROGRAM = program.find_program() or ""
+    if not program.PROGRAM:
+        pytest.exit("say what is tested: WEIR=build/proxy/weir pytest", returncode=2)
+
+
+def pytest_collection_modifyitems(items):
+    if not program.IS_WEIR:
+        for item in items:
+            if item.get_closest_marker("weir_only"):
+                item.add_marker(pytest.mark.skip(reason="PgBouncer does this otherwise"))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """One server for all tests; those that break it take their own."""
+    server = Postgres()
+    try:
+        prepare(server)
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def own_postgres():
+    server = Postgres()
+    try:
+        prepare(server)
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def folder():
+    """Readable by the user that servers run as, which pytest's own is not."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="weir-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def pooler(postgres, folder):
+    """pooler(databases=..., users=..., secrets=..., setting=value...) starts one; all end with the test."""
+    started = []
+    numbers = itertools.count()
+
+    def start(databases=None, users=None, secrets=None, *, backend=None, descriptors=None, wait=True, entry="",
+              **settings):
+        own = folder / str(next(numbers))
+        own.mkdir()
+        port = (backend or postgres).port
+        databases = databases or {"main": f"host=127.0.0.1 port={port} dbname=main {entry}"}
+        if secrets is None:
+            secrets = {"ana": "", "bob": ""}
+        started.append(Pooler(own, databases, users, secrets, **settings))
+        return started[-1].start(descriptors, wait)
+
+    yield start
+    failures = []
+    for each in started:
+        try:
+            each.close()
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def weir(pooler):
+    """One with two server connections for one database, trusting everybody."""
+    return pooler()
+
+
+@pytest.fixture
+def connect():
+    """connect(pooler, user=..., ...) is a psycopg connection in autocommit, closed after the test."""
+    opened = []
+
+    def login(target, autocommit=True, prepare_threshold=None, **words):
+        connection = psycopg.connect(target.dsn(**words), autocommit=autocommit, prepare_threshold=prepare_threshold,
+                                     connect_timeout=20)
+        opened.append(connection)
+        return connection
+
+    yield login
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def wire():
+    """wire(pooler) is a raw connection; wire(pooler, "ana") has logged in."""
+    opened = []
+
+    def dial(target, user=None, **parameters):
+        opened.append(Wire(target.port))
+        if user:
+            opened[-1].login(user, **parameters)
+        return opened[-1]
+
+    yield dial
+    for each in opened:
+        each.socket.close()
+
+
+@pytest.fixture
+def fake():
+    """fake(behave) is a server of our own making."""
+    servers = []
+
+    def listen(behave):
+        servers.append(FakePostgres(behave))
+        return servers[-1]
+
+    yield listen
+    for server in servers:
+        server.close()
