@@ -17,7 +17,7 @@ import sys
 MAY_INCLUDE = {
     "base": ({"base"}, set()),
     "pool": ({"base", "pool"}, set()),
-    "drivers": ({"base", "drivers"}, {"uv.h", "libpq-fe.h", "hiredis", "openssl"}),
+    "drivers": ({"base", "drivers"}, {"uv.h", "libpq-fe.h", "hiredis", "openssl", "uthash.h"}),
     "proxy": ({"base", "pool", "drivers", "proxy"},
               {"uv.h", "openssl", "uthash.h", "llhttp.h", "http_parser.h"}),
 }
