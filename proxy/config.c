@@ -75,14 +75,14 @@ static void destroy_database(struct config_database *database)
 {
     option_free(&config_database_table, database);
     free(database->conninfo);
-    free(database->name);
+    free((char *)database->named.name);
     free(database);
 }
 
 static void destroy_user(struct config_user *user)
 {
     option_free(&config_user_table, user);
-    free(user->name);
+    free((char *)user->named.name);
     free(user);
 }
 
@@ -91,8 +91,8 @@ static struct config_database *create_database(const char *name, struct mistake_
     struct config_database *database = calloc(1, sizeof(*database));
 
     if (database != NULL)
-        database->name = strdup(name);
-    if (database == NULL || database->name == NULL) {
+        database->named.name = strdup(name);
+    if (database == NULL || database->named.name == NULL) {
         mistake_add_no_memory(mistakes);
         free(database);
         return NULL;
@@ -106,8 +106,8 @@ static struct config_user *create_user(const char *name, struct mistake_list *mi
     struct config_user *user = calloc(1, sizeof(*user));
 
     if (user != NULL)
-        user->name = strdup(name);
-    if (user == NULL || user->name == NULL) {
+        user->named.name = strdup(name);
+    if (user == NULL || user->named.name == NULL) {
         mistake_add_no_memory(mistakes);
         free(user);
         return NULL;
@@ -118,34 +118,27 @@ static struct config_user *create_user(const char *name, struct mistake_list *mi
 
 static struct config_database *find_database(const struct config *config, const char *name)
 {
-    struct config_database *database = NULL;
-
-    HASH_FIND_STR(config->databases, name, database);
-    return database;
+    return NAMED_ITEM(named_find(&config->databases, name), struct config_database, named);
 }
 
 static struct config_user *find_user(const struct config *config, const char *name)
 {
-    struct config_user *user = NULL;
-
-    HASH_FIND_STR(config->users, name, user);
-    return user;
+    return NAMED_ITEM(named_find(&config->users, name), struct config_user, named);
 }
 
 /* Takes the database. */
 static void add_database(struct config *config, struct config_database *database,
                          struct mistake_list *mistakes)
 {
-    struct config_database *before = find_database(config, database->name);
+    struct config_database *before = find_database(config, database->named.name);
 
     if (before != NULL) {
         mistake_warn(mistakes, "database \"%s\" comes a second time, and this one counts",
-                     database->name);
-        HASH_DEL(config->databases, before);
+                     database->named.name);
+        named_remove(&config->databases, &before->named);
         destroy_database(before);
     }
-    HASH_ADD_KEYPTR(hh, config->databases, database->name, strlen(database->name), database);
-    if (database->hh.tbl == NULL) {
+    if (named_add(&config->databases, &database->named) != ERR_OK) {
         mistake_add_no_memory(mistakes);
         destroy_database(database);
     }
@@ -154,15 +147,15 @@ static void add_database(struct config *config, struct config_database *database
 /* Takes the user. */
 static void add_user(struct config *config, struct config_user *user, struct mistake_list *mistakes)
 {
-    struct config_user *before = find_user(config, user->name);
+    struct config_user *before = find_user(config, user->named.name);
 
     if (before != NULL) {
-        mistake_warn(mistakes, "user \"%s\" comes a second time, and this one counts", user->name);
-        HASH_DEL(config->users, before);
+        mistake_warn(mistakes, "user \"%s\" comes a second time, and this one counts",
+                     user->named.name);
+        named_remove(&config->users, &before->named);
         destroy_user(before);
     }
-    HASH_ADD_KEYPTR(hh, config->users, user->name, strlen(user->name), user);
-    if (user->hh.tbl == NULL) {
+    if (named_add(&config->users, &user->named) != ERR_OK) {
         mistake_add_no_memory(mistakes);
         destroy_user(user);
     }
@@ -232,7 +225,7 @@ static void take_user(struct config *config, struct ini_entry *entry, struct mis
 
     if (user == NULL)
         return;
-    if (strlen(user->name) > CONFIG_LONGEST_USER)
+    if (strlen(user->named.name) > CONFIG_LONGEST_USER)
         mistake_add(mistakes, "a user's name has at most %d characters", CONFIG_LONGEST_USER);
     while (ini_next_pair(&entry->value, &pair, mistakes))
         option_assign(&config_user_table, user, pair.key, pair.value, mistakes);
@@ -288,46 +281,48 @@ static struct config *create(struct mistake_list *mistakes)
 
 void config_destroy(struct config *config)
 {
-    struct config_database *database, *next_database;
-    struct config_user *user, *next_user;
+    struct named *named;
 
     if (config == NULL)
         return;
-    HASH_ITER(hh, config->databases, database, next_database)
-    {
-        HASH_DEL(config->databases, database);
-        destroy_database(database);
-    }
-    HASH_ITER(hh, config->users, user, next_user)
-    {
-        HASH_DEL(config->users, user);
-        destroy_user(user);
-    }
+    while ((named = named_take_first(&config->databases)) != NULL)
+        destroy_database(CONTAINER_OF(named, struct config_database, named));
+    while ((named = named_take_first(&config->users)) != NULL)
+        destroy_user(CONTAINER_OF(named, struct config_user, named));
     option_free(&settings_table, &config->settings);
     option_free(&config_http_table, &config->http);
     userlist_destroy(config->userlist);
     free(config);
 }
 
+/* With auth_type any nobody is who he says, so each database must know whom to be. */
+static void check_users(const struct config *config, struct mistake_list *mistakes)
+{
+    const struct named *named = named_first(&config->databases);
+
+    for (; named != NULL; named = named_next(named)) {
+        const struct config_database *database = CONTAINER_OF(named, struct config_database, named);
+
+        if (database->user == NULL && database->conninfo == NULL)
+            mistake_warn(mistakes, "database \"%s\" needs user=, as auth_type is any", named->name);
+    }
+}
+
 /* What no line says by itself. */
 static void check_whole(const struct config *config, struct mistake_list *mistakes)
 {
     const struct settings *settings = &config->settings;
-    const struct config_database *database = config->databases;
 
     if (mistakes->text.failed)
         return;
     if (settings->listen_addr[0] == '\0' && settings->unix_socket_dir[0] == '\0')
         mistake_add(mistakes, "nowhere to listen: neither listen_addr nor unix_socket_dir is set");
-    if (settings->auth_type != SETTINGS_AUTH_ANY && settings->auth_file == NULL)
-        mistake_warn(mistakes, "nobody can log in: auth_file is not set, and auth_type not any");
-    if (database == NULL)
+    if (named_count(&config->databases) == 0)
         mistake_warn(mistakes, "nobody can be served: there is no database");
-    for (; database != NULL; database = database->hh.next)
-        if (settings->auth_type == SETTINGS_AUTH_ANY && database->user == NULL &&
-            database->conninfo == NULL)
-            mistake_warn(mistakes, "database \"%s\" needs user=, as auth_type is any",
-                         database->name);
+    if (settings->auth_type == SETTINGS_AUTH_ANY)
+        check_users(config, mistakes);
+    else if (settings->auth_file == NULL)
+        mistake_warn(mistakes, "nobody can log in: auth_file is not set, and auth_type not any");
 }
 
 static void load_userlist(struct config *config, struct mistake_list *mistakes)
@@ -473,7 +468,7 @@ const char *config_dbname(const struct config_database *database, const char *re
         return NULL;
     if (database->dbname != NULL)
         return database->dbname;
-    return strcmp(database->name, "*") == 0 ? requested : database->name;
+    return strcmp(database->named.name, "*") == 0 ? requested : database->named.name;
 }
 
 const struct config_user *config_find_user_settings(const struct config *config, const char *name)

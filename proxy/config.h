@@ -21,11 +21,10 @@
 #ifndef PROXY_CONFIG_H
 #define PROXY_CONFIG_H
 
-#include <uthash.h>
-
 #include "base/contract.h"
 #include "base/err.h"
 #include "base/mistake.h"
+#include "proxy/named.h"
 #include "proxy/settings.h"
 #include "proxy/userlist.h"
 
@@ -34,7 +33,7 @@ enum { CONFIG_LONGEST_DATABASE = 63, CONFIG_LONGEST_USER = 127 };
 
 /* A string is NULL and a number OPTION_UNSET where nothing was said. */
 struct config_database {
-    char *name; /* "*" is any that is not named */
+    struct named named; /* "*" is any that is not named */
     char *host, *dbname, *user, *password;
     uint64_t port;  /* always set */
     char *conninfo; /* libpq's, as it was given: then the five above say nothing */
@@ -42,16 +41,14 @@ struct config_database {
     uint64_t pool_size, min_pool_size;
     enum settings_pool_mode pool_mode;
     uint64_t server_lifetime_ms, query_wait_timeout_ms;
-    UT_hash_handle hh;
 };
 
 struct config_user {
-    char *name;
+    struct named named;
     uint64_t pool_size;
     enum settings_pool_mode pool_mode;
     uint64_t query_timeout_ms, query_wait_timeout_ms;
     uint64_t idle_transaction_timeout_ms, client_idle_timeout_ms;
-    UT_hash_handle hh;
 };
 
 struct config_http {
@@ -59,13 +56,12 @@ struct config_http {
     uint64_t listen_port; /* 0: off */
 };
 
-/* The lists are in the order of the file: for (d = config->databases; d; d = d->hh.next). */
 struct config {
     struct settings settings;
     struct config_http http;
-    struct config_database *databases; /* the "*" is among them */
-    struct config_user *users;
-    struct userlist *userlist; /* never NULL; empty without auth_file */
+    struct named_set databases; /* of struct config_database, the "*" among them */
+    struct named_set users;     /* of struct config_user */
+    struct userlist *userlist;  /* never NULL; empty without auth_file */
 };
 
 /* What holds for a user in a database. */

@@ -13,25 +13,24 @@
 #ifndef PROXY_TERMS_H
 #define PROXY_TERMS_H
 
-#include <uthash.h>
-
 #include "proxy/broker.h"
 #include "proxy/config.h"
 #include "proxy/fronts/postgres/secret.h"
+#include "proxy/named.h"
 
 /* What is kept of a user between logins. */
 struct terms_user {
     struct secret_keys keys;
     bool deriving;
     struct list waiting; /* of whoever needs the keys; links are theirs */
-    UT_hash_handle hh;
+    struct named named;
     char name[];
 };
 
 struct terms {
     const struct config *config;
     struct broker *broker;
-    struct terms_user *users;
+    struct named_set users;
     enum secret_kind usual; /* what most users have: a stranger is asked for that */
 };
 

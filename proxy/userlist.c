@@ -11,15 +11,12 @@
  * list and one a user. */
 struct userlist {
     struct bytes text;
-    struct userlist_user *users; /* a hash table by name */
+    struct named_set users; /* of struct userlist_user */
 };
 
 static struct userlist_user *find(const struct userlist *list, const char *name)
 {
-    struct userlist_user *user = NULL;
-
-    HASH_FIND_STR(list->users, name, user);
-    return user;
+    return NAMED_ITEM(named_find(&list->users, name), struct userlist_user, named);
 }
 
 static void add_user(struct userlist *list, const char *name, const char *secret,
@@ -37,10 +34,9 @@ static void add_user(struct userlist *list, const char *name, const char *secret
         mistake_add_no_memory(mistakes);
         return;
     }
-    user->name = name;
+    user->named.name = name;
     user->secret = secret;
-    HASH_ADD_KEYPTR(hh, list->users, user->name, strlen(user->name), user);
-    if (user->hh.tbl == NULL) {
+    if (named_add(&list->users, &user->named) != ERR_OK) {
         mistake_add_no_memory(mistakes);
         free(user);
     }
@@ -130,20 +126,25 @@ const struct userlist_user *userlist_find(const struct userlist *list, const cha
 
 size_t userlist_count(const struct userlist *list)
 {
-    return HASH_COUNT(list->users);
+    return named_count(&list->users);
 }
 
 void userlist_destroy(struct userlist *list)
 {
-    struct userlist_user *user, *next;
+    struct named *named;
 
     if (list == NULL)
         return;
-    HASH_ITER(hh, list->users, user, next)
-    {
-        HASH_DEL(list->users, user);
-        free(user);
-    }
+    while ((named = named_take_first(&list->users)) != NULL)
+        free(CONTAINER_OF(named, struct userlist_user, named));
     bytes_free(&list->text);
     free(list);
+}
+
+const struct userlist_user *userlist_next(const struct userlist *list,
+                                          const struct userlist_user *user)
+{
+    const struct named *next = user != NULL ? named_next(&user->named) : named_first(&list->users);
+
+    return NAMED_ITEM(next, const struct userlist_user, named);
 }

@@ -16,11 +16,12 @@
 #ifndef PROXY_USERLIST_H
 #define PROXY_USERLIST_H
 
-#include <uthash.h>
+#include <stddef.h>
 
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "base/mistake.h"
+#include "proxy/named.h"
 
 /* In characters, as PgBouncer has them. */
 enum { USERLIST_LONGEST_NAME = 127, USERLIST_LONGEST_SECRET = 65530 };
@@ -28,8 +29,8 @@ enum { USERLIST_LONGEST_NAME = 127, USERLIST_LONGEST_SECRET = 65530 };
 struct userlist;
 
 struct userlist_user {
-    const char *name, *secret;
-    UT_hash_handle hh;
+    struct named named; /* named.name */
+    const char *secret;
 };
 
 /* Gives a list of all lines that were right, or NULL for want of memory. */
@@ -42,6 +43,10 @@ struct userlist *userlist_parse(const char *name, struct slice text,
 /* Lent for as long as the list lives; NULL if there is none of that name. */
 const struct userlist_user *userlist_find(const struct userlist *list, const char *name);
 size_t userlist_count(const struct userlist *list);
+
+/* The one behind user, the first for NULL; NULL behind the last. */
+const struct userlist_user *userlist_next(const struct userlist *list,
+                                          const struct userlist_user *user);
 
 /* Takes the list; NULL is none. */
 void userlist_destroy(struct userlist *list);

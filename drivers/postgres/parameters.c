@@ -77,7 +77,10 @@ static const struct parameters *intern(struct parameters_set *set,
     p->length = length;
     p->holders = 1;
     HASH_ADD_KEYPTR(hh, set->all, p->text, length, p);
-    return p;
+    if (p->hh.tbl != NULL)
+        return p;
+    free(p);
+    return NULL;
 }
 
 const struct parameters *parameters_empty(struct parameters_set *set)
