@@ -39,9 +39,10 @@ uint8_t *bytes_extend(struct bytes *bytes, size_t length)
 
 void bytes_add(struct bytes *bytes, const void *from, size_t length)
 {
-    uint8_t *to = bytes_extend(bytes, length);
+    /* Nothing is added to nothing without asking where: NULL + 0 is undefined in C11. */
+    uint8_t *to = length > 0 ? bytes_extend(bytes, length) : NULL;
 
-    if (to != NULL && length > 0)
+    if (to != NULL)
         memcpy(to, from, length);
 }
 

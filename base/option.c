@@ -288,7 +288,7 @@ static size_t distance(const char *a, const char *b)
 const char *option_nearest(const struct option_table *table, const char *name)
 {
     const char *nearest = NULL;
-    size_t shortest = strlen(name) / 3 + 1; /* further away is another word */
+    size_t shortest = strlen(name) / 3 + 2; /* as far away is another word */
 
     if (strlen(name) > LONGEST_NAME)
         return NULL;

@@ -339,7 +339,10 @@ static struct broker_place *create(struct broker *broker, const struct broker_te
     /* the first two strings are the key */
     place->key_length = space(terms->database) + space(terms->user);
     HASH_ADD_KEYPTR(hh, broker->places, place->strings, place->key_length, place);
-    return place;
+    if (place->hh.tbl != NULL)
+        return place;
+    destroy(place);
+    return NULL;
 }
 
 struct broker_place *broker_find(struct broker *broker, const char *database, const char *user)

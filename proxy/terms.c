@@ -5,17 +5,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct slice secret_of(const struct userlist_user *user)
+{
+    return (struct slice){(const uint8_t *)user->secret, strlen(user->secret)};
+}
+
+static enum secret_kind most_usual(const struct userlist *list)
+{
+    const struct userlist_user *user = NULL;
+    size_t counts[] = {[SECRET_PLAIN] = 0, [SECRET_MD5] = 0, [SECRET_SCRAM] = 0};
+    struct secret secret;
+
+    while ((user = userlist_next(list, user)) != NULL)
+        if (secret_parse(secret_of(user), &secret) == ERR_OK)
+            counts[secret.kind]++;
+    return counts[SECRET_SCRAM] > counts[SECRET_PLAIN] + counts[SECRET_MD5] ? SECRET_SCRAM
+                                                                            : SECRET_PLAIN;
+}
+
 void terms_init(struct terms *terms, const struct config *config, struct broker *broker)
 {
-    *terms = (struct terms){.config = config, .broker = broker};
+    *terms =
+        (struct terms){.config = config, .broker = broker, .usual = most_usual(config->userlist)};
 }
 
 void terms_fini(struct terms *terms)
 {
-    struct terms_user *user, *next;
+    struct named *named;
 
-    HASH_ITER (hh, terms->users, user, next) {
-        HASH_DEL(terms->users, user);
+    while ((named = named_take_first(&terms->users)) != NULL) {
+        struct terms_user *user = CONTAINER_OF(named, struct terms_user, named);
+
         OPENSSL_cleanse(&user->keys, sizeof(user->keys));
         free(user);
     }
@@ -32,18 +52,21 @@ void terms_look_up(const struct terms *terms, const char *user, const char *data
 
 struct terms_user *terms_user(struct terms *terms, const char *name)
 {
+    struct named *found = named_find(&terms->users, name);
     struct terms_user *user;
 
-    HASH_FIND_STR(terms->users, name, user);
-    if (user != NULL)
-        return user;
+    if (found != NULL)
+        return CONTAINER_OF(found, struct terms_user, named);
     user = calloc(1, sizeof(*user) + strlen(name) + 1);
     if (user == NULL)
         return NULL;
     strcpy(user->name, name);
+    user->named.name = user->name;
     list_init(&user->waiting);
-    HASH_ADD_STR(terms->users, name, user);
-    return user;
+    if (named_add(&terms->users, &user->named) == ERR_OK)
+        return user;
+    free(user);
+    return NULL;
 }
 
 /* ---- from settings to a pool ---------------------------------------------------------- */
@@ -54,13 +77,11 @@ static const char *server_password(const struct terms *terms, const struct terms
     const char *user = wanted->entry->user != NULL ? wanted->entry->user : wanted->user;
     const struct userlist_user *known = userlist_find(terms->config->userlist, user);
     struct secret secret;
-    struct slice text;
 
     if (wanted->entry->password != NULL || known == NULL)
         return wanted->entry->password;
-    text = (struct slice){(const uint8_t *)known->secret, strlen(known->secret)};
     /* libpq wants the password itself; of what can only check one, it can make nothing. */
-    if (secret_parse(text, &secret) != ERR_OK || secret.kind != SECRET_PLAIN)
+    if (secret_parse(secret_of(known), &secret) != ERR_OK || secret.kind != SECRET_PLAIN)
         return NULL;
     return known->secret;
 }
@@ -86,8 +107,8 @@ static void set_limits(const struct terms *terms, const struct terms_wanted *wan
     };
     if (to->limits.max_servers == 0)
         to->limits.max_servers = 1;
-    to->limits.min_servers = rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size
-                                                                          : to->limits.max_servers;
+    to->limits.min_servers =
+        rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size : to->limits.max_servers;
     to->keep_until_the_end = rules.pool_mode == SETTINGS_POOL_MODE_SESSION;
     to->reset_query = settings->server_reset_query[0] ? settings->server_reset_query : NULL;
 }

@@ -13,25 +13,24 @@
 #ifndef PROXY_TERMS_H
 #define PROXY_TERMS_H
 
-#include <uthash.h>
-
 #include "proxy/broker.h"
 #include "proxy/config.h"
 #include "proxy/fronts/postgres/secret.h"
+#include "proxy/named.h"
 
 /* What is kept of a user between logins. */
 struct terms_user {
     struct secret_keys keys;
     bool deriving;
     struct list waiting; /* of whoever needs the keys; links are theirs */
-    UT_hash_handle hh;
+    struct named named;
     char name[];
 };
 
 struct terms {
     const struct config *config;
     struct broker *broker;
-    struct terms_user *users;
+    struct named_set users;
     enum secret_kind usual; /* what most users have: a stranger is asked for that */
 };
 
@@ -39,8 +38,8 @@ struct terms {
 struct terms_wanted {
     char user[CONFIG_LONGEST_USER + 1];
     char database[CONFIG_LONGEST_DATABASE + 1];
-    const struct userlist_user *known;      /* NULL: nobody of that name */
-    const struct config_database *entry;    /* NULL: nothing of that name */
+    const struct userlist_user *known;   /* NULL: nobody of that name */
+    const struct config_database *entry; /* NULL: nothing of that name */
 };
 
 void terms_init(struct terms *terms, const struct config *config, struct broker *broker);

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <stdlib.h>
 
-#include "proxy/version.h"
 #include "proxy/worker.h"
 
 struct counts {
@@ -73,7 +72,7 @@ void view_render(const struct worker *worker, struct bytes *out)
     struct counts *counts = calloc(length + 1, sizeof(*counts));
     struct metrics_pool_view *pools = calloc(length + 1, sizeof(*pools));
     struct metrics_view view = {
-        .version = VERSION,
+        .version = WEIR_VERSION,
         .counted = &worker->metrics,
         .clients = {session_state_names, total, SESSION_STATE_COUNT},
         .pools = pools,

@@ -8,7 +8,7 @@
 #include "proxy/view.h"
 
 enum {
-    MOST_CANCELS = 2,     /* at a time, of the four threads libuv has */
+    MOST_CANCELS = 2, /* at a time, of the four threads libuv has */
     MOST_HASHINGS = 2,
     MOST_QUEUED = 1024,   /* of each */
     LAST_WORDS_MS = 2000, /* how long a client may take to hear them */
@@ -107,7 +107,8 @@ static void on_signal(uv_signal_t *signal, int number)
                   "got SIGHUP: the log was reopened; a new configuration needs a restart for now");
         break;
     case SIGTERM:
-        log_write(worker->log, LOG_LEVEL_INFO, NULL, "got SIGTERM, shutting down, waiting for clients");
+        log_write(worker->log, LOG_LEVEL_INFO, NULL,
+                  "got SIGTERM, shutting down, waiting for clients");
         drain(worker);
         break;
     default:
@@ -267,7 +268,7 @@ static enum err listen_http(struct worker *worker, char why[256])
 
     if (http->listen_port == 0)
         return ERR_OK;
-    e = http_open(&worker->http, &options, http->listen_addr, (int)http->listen_port);
+    e = http_open(&worker->http, &options, http->listen_addr, (uint16_t)http->listen_port);
     if (e != ERR_OK) {
         snprintf(why, 256, "cannot listen on %.100s port %u for HTTP", http->listen_addr,
                  (unsigned)http->listen_port);

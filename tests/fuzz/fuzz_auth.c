@@ -7,12 +7,15 @@
 
 #include "proxy/fronts/postgres/auth.h"
 
+#define SCRAM_OF_PENCIL                                                                            \
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"    \
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+
 static const char *const secrets[] = {
     "",
     "a password no input will have",
     "md50123456789abcdef0123456789abcdef",
-    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
-    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+    SCRAM_OF_PENCIL,
 };
 
 static struct slice text(const char *words)

@@ -1,14 +1,15 @@
 /*
  * Whatever comes, in whatever pieces, means the same: the first byte is how long a piece
- * is, the rest is what comes. Every other input begins like a request, so that inputs made
- * at random get further than its first letter.
+ * is, the rest is what comes. Only the status of a refusal may differ, where two things
+ * are wrong at once: the pieces decide which is seen first. Every other input begins like a
+ * request, so that inputs made at random get further than its first letter.
  */
 #include <string.h>
 
 #include "fuzz.h"
 #include "proxy/fronts/http/parser.h"
 
-enum { MOST_RESULTS = 64, MOST_INPUT = 16 * 1024 };
+enum { MOST_RESULTS = 64, MOST_INPUT = 16 * 1024, REFUSED = -1 };
 
 struct outcome {
     size_t count;
@@ -34,7 +35,7 @@ static struct outcome outcome_of(struct slice in, size_t piece)
             REQUIRE(request.status >= 400 && !request.keep_alive);
         if (result != PARSER_MORE)
             outcome.results[outcome.count++] =
-                result == PARSER_REFUSED ? request.status : (int)request.method;
+                result == PARSER_REFUSED ? REFUSED : (int)request.method;
         in.at += used;
         in.length -= used;
     }

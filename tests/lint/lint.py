@@ -19,7 +19,7 @@ import sys
 MAY_INCLUDE = {
     "base": ({"base"}, set()),
     "pool": ({"base", "pool"}, set()),
-    "drivers": ({"base", "drivers"}, {"uv.h", "libpq-fe.h", "hiredis", "openssl"}),
+    "drivers": ({"base", "drivers"}, {"uv.h", "libpq-fe.h", "hiredis", "openssl", "uthash.h"}),
     "proxy": ({"base", "pool", "drivers", "proxy"},
               {"uv.h", "openssl", "uthash.h", "llhttp.h", "http_parser.h"}),
 }
@@ -44,10 +44,11 @@ def layers(root, _build):
 
 
 def headers(root, _build):
-    found = subprocess.run(["pkg-config", "--cflags", "libpq"], text=True, capture_output=True).stdout.split()
+    flags = subprocess.run(["pkg-config", "--cflags", "libpq", "libuv", "hiredis", "openssl"],
+                           text=True, capture_output=True, check=True).stdout.split()
     for header in sources(root, "*.h"):
         line = f'#include "{header.relative_to(root)}"\n'
-        compiled = subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-fsyntax-only", "-I", root, *found, "-x", "c", "-"],
+        compiled = subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-fsyntax-only", "-I", root, *flags, "-x", "c", "-"],
                                   input=line * 2, text=True, capture_output=True)
         if compiled.returncode != 0:
             yield f"{header.relative_to(root)}: does not compile alone\n{compiled.stderr}"

@@ -355,6 +355,28 @@ Test(auth, kept_keys_of_other_iterations_are_not_used)
     cr_assert_eq(derivations, 2);
 }
 
+Test(auth, who_waits_while_another_login_derives_need_not)
+{
+    struct auth *another;
+
+    given_her_secret_is("pencil");
+    begins(AUTH_SCRAM_SHA_256);
+    chooses("SCRAM-SHA-256", "n,,n=,r=abc");
+    is_told("prove it");
+    scram_client_answer(&client, "n=,r=abc", server_first, "biws", "pencil");
+    step = auth_answer(auth, text(client.final), &out);
+    cr_assert_eq(step, AUTH_DERIVE);
+    cr_assert(auth_shares_keys(auth));
+    another = auth;
+    auth = NULL;
+    begins(AUTH_SCRAM_SHA_256);
+    proves_with("pencil");
+    is_told("so do I; in");
+    cr_assert_eq(auth_derived(another, &out), AUTH_OK);
+    cr_assert_eq(derivations, 1);
+    auth_destroy(another);
+}
+
 Test(auth, a_caller_that_keeps_nothing_derives_each_time)
 {
     given_her_secret_is("pencil");
@@ -382,6 +404,10 @@ Test(auth, scram_cannot_be_done_with_an_md5_secret)
     begins(AUTH_SCRAM_SHA_256);
     proves_with("pencil");
     is_told(WRONG_PASSWORD);
+    begins(AUTH_SCRAM_SHA_256);
+    proves_with(MD5_OF_PENCIL); /* who has stolen the list */
+    is_told(WRONG_PASSWORD);
+    cr_assert_eq(derivations, 0);
 }
 
 Test(auth, yesterdays_proof_is_refused)
@@ -517,6 +543,16 @@ Test(auth, an_answer_to_no_question_stops_the_process, .signal = SIGABRT)
 {
     begins(AUTH_ANY);
     answers("pencil");
+}
+
+Test(auth, who_forgets_to_derive_lets_nobody_in)
+{
+    given_her_secret_is(SCRAM_OF_PENCIL);
+    begins(AUTH_PLAIN);
+    cr_assert_eq(auth_answer(auth, SLICE("wrong\0"), &out), AUTH_DERIVE);
+    bytes_clear(&out);
+    step = auth_derived(auth, &out);
+    is_told("53200 out of memory");
 }
 
 Test(auth, a_message_that_cannot_be_built_is_seen_in_out)

@@ -5,13 +5,12 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/ini.h"
-#include "clean_end.h"
+#include "folder.h"
 #include "no_memory.h"
 
-TestSuite(ini, .fini = clean_end);
+TestSuite(ini, .init = folder_enter, .fini = folder_leave);
 
 /* ---- the words the stories are told in ----------------------------------- */
 
@@ -51,35 +50,6 @@ static void check_text(const struct row *row)
 {
     ini_read_text(&reader, "x", (struct slice){(const uint8_t *)row->text, strlen(row->text)});
     is_told(row->told, row->mistakes, row->text);
-}
-
-static void given_the_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    cr_assert_not_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
-/* Files of a test are in a folder of their own, which is the working directory. */
-static void given_an_empty_folder(void)
-{
-    char folder[] = "/tmp/test_ini.XXXXXX";
-
-    cr_assert_not_null(mkdtemp(folder));
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void the_folder_is_left(const char *const *files)
-{
-    char folder[256];
-
-    while (*files != NULL)
-        cr_assert_eq(unlink(*files++), 0);
-    cr_assert_not_null(getcwd(folder, sizeof(folder)));
-    cr_assert_eq(chdir("/"), 0);
-    cr_assert_eq(rmdir(folder), 0);
 }
 
 /* ---- lines ---------------------------------------------------------------- */
@@ -144,42 +114,30 @@ Test(ini, a_zero_byte_does_not_hide_what_follows_it)
 
 Test(ini, a_file_is_included_where_it_is_asked_for_and_keeps_the_section)
 {
-    static const char *const files[] = {"main.ini", "more.ini", NULL};
-
-    given_an_empty_folder();
-    given_the_file("main.ini", "[a]\nb=1\n%include more.ini\ne=4\nwrong\n");
-    given_the_file("more.ini", "c=2\nwrong\n[d]\nd=3");
+    folder_put("main.ini", "[a]\nb=1\n%include more.ini\ne=4\nwrong\n");
+    folder_put("more.ini", "c=2\nwrong\n[d]\nd=3");
     ini_read_file(&reader, "main.ini");
     is_told("[a] b=1; c=2; [d] d=3; e=4; ",
             "more.ini:2: expected: name = value (an odd name needs double quotes)\n"
             "main.ini:5: expected: name = value (an odd name needs double quotes)\n",
             "include");
-    the_folder_is_left(files);
 }
 
 Test(ini, a_file_that_is_not_there_is_a_mistake_of_the_line_that_asks)
 {
-    static const char *const files[] = {"main.ini", NULL};
-
-    given_an_empty_folder();
-    given_the_file("main.ini", "[a]\n%include none.ini\nb=1\n");
+    folder_put("main.ini", "[a]\n%include none.ini\nb=1\n");
     ini_read_file(&reader, "main.ini");
     is_told("[a] b=1; ", "main.ini:2: cannot read \"none.ini\": No such file or directory\n",
             "include");
     ini_read_file(&reader, "none.ini");
     is_told("", "cannot read \"none.ini\": No such file or directory\n", "file");
-    the_folder_is_left(files);
 }
 
 Test(ini, a_file_that_includes_itself_comes_to_an_end)
 {
-    static const char *const files[] = {"main.ini", NULL};
-
-    given_an_empty_folder();
-    given_the_file("main.ini", "%include main.ini\n");
+    folder_put("main.ini", "%include main.ini\n");
     ini_read_file(&reader, "main.ini");
     is_told("", "main.ini:1: files may include each other 10 deep\n", "loop");
-    the_folder_is_left(files);
 }
 
 Test(ini, want_of_memory_is_told_wherever_it_strikes)

@@ -198,11 +198,6 @@ enum parser_result parser_read(struct parser *parser, struct slice in, size_t *u
     return PARSER_MORE;
 }
 
-bool parser_is_within(const struct parser *parser)
-{
-    return parser->head_length > 0;
-}
-
 void parser_init(struct parser *parser)
 {
     *parser = (struct parser){0};

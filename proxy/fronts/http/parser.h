@@ -70,7 +70,4 @@ void parser_init(struct parser *parser);
 enum parser_result parser_read(struct parser *parser, struct slice in, size_t *used,
                                struct parser_request *request) MUST_CHECK;
 
-/* Whether a request has begun and is not complete. */
-bool parser_is_within(const struct parser *parser);
-
 #endif

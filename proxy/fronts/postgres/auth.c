@@ -329,7 +329,7 @@ bool auth_shares_keys(const struct auth *auth)
 enum auth_step auth_derived(struct auth *auth, struct bytes *out)
 {
     REQUIRE(auth->state == DERIVING_TO_COMPARE || auth->state == DERIVING_TO_PROVE);
-    if (auth_shares_keys(auth) && auth->kept->ready)
+    if (auth_shares_keys(auth) && fits(auth->kept, &auth->keys))
         return prove(auth, auth->kept, out);
     if (!auth->keys.ready)
         return refuse(auth, ERR_NO_MEMORY, "%s", err_text(ERR_NO_MEMORY));

@@ -29,9 +29,10 @@ struct front_options {
     struct alarm *alarm;
     struct log *log;
     struct metrics_process *metrics;
-    struct offload *hashing;   /* for key derivation */
-    struct terms *terms;       /* who may come in, and what for */
-    uint64_t limits_ms[SESSION_STATE_COUNT]; /* how long a session may be in each state; 0: no limit */
+    struct offload *hashing; /* for key derivation */
+    struct terms *terms;     /* who may come in, and what for */
+    uint64_t
+        limits_ms[SESSION_STATE_COUNT]; /* how long a session may be in each state; 0: no limit */
     size_t max_clients;
     bool log_connections, log_disconnections, log_pooler_errors;
 };

@@ -78,8 +78,7 @@ static void let_in(struct greeting *greeting)
     struct session *session = greeting->session;
     char text[128], address[64];
     struct log_who who;
-    enum err e =
-        terms_find_place(with(greeting)->terms, &greeting->wanted, &session->lease.place);
+    enum err e = terms_find_place(with(greeting)->terms, &greeting->wanted, &session->lease.place);
 
     if (e == ERR_NO_DATABASE) {
         snprintf(text, sizeof(text), "no such database: %s", greeting->wanted.database);
@@ -89,8 +88,9 @@ static void let_in(struct greeting *greeting)
     } else {
         if (with(greeting)->log_connections) {
             who = session_who(session, address);
-            log_write(with(greeting)->log, LOG_LEVEL_INFO, &who, "login attempt: db=%s user=%s tls=no",
-                      greeting->wanted.database, greeting->wanted.user);
+            log_write(with(greeting)->log, LOG_LEVEL_INFO, &who,
+                      "login attempt: db=%s user=%s tls=no", greeting->wanted.database,
+                      greeting->wanted.user);
         }
         session_welcome(session);
     }
@@ -288,9 +288,9 @@ static bool set_up_auth(struct greeting *greeting)
         .process_key = {front->secret, sizeof(front->secret)},
     };
 
-    if (known != NULL && secret_parse((struct slice){(const uint8_t *)known->secret,
-                                                     strlen(known->secret)},
-                                      &secret) == ERR_OK)
+    if (known != NULL &&
+        secret_parse((struct slice){(const uint8_t *)known->secret, strlen(known->secret)},
+                     &secret) == ERR_OK)
         request.secret = &secret;
     if (RAND_bytes(request.random, sizeof(request.random)) == 1)
         greeting->auth = auth_create(&request);

@@ -423,7 +423,8 @@ static const struct broker_events lease_events = {
     .drained = on_server_drained,
 };
 
-/* ---- coming and going ------------------------------------------------------------------------- */
+/* ---- coming and going -------------------------------------------------------------------------
+ */
 
 static void on_closed(struct stream *stream)
 {
@@ -481,8 +482,7 @@ void session_welcome(struct session *session)
         return;
     }
     bytes_add(&out, place->welcome.at, place->welcome.length);
-    wire_add_backend_key(&out, session->slot,
-                         (struct slice){session->key, session->key_size});
+    wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
     wire_add_ready_for_query(&out, 'I');
     greeting_abandon(session->greeting);
     session->greeting = NULL;
@@ -498,7 +498,8 @@ void session_welcome(struct session *session)
     rest(session);
 }
 
-/* ---- cancels -------------------------------------------------------------------------------------- */
+/* ---- cancels
+ * -------------------------------------------------------------------------------------- */
 
 void session_wait_for_cancel(struct session *session, const void *backend)
 {

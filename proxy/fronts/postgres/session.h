@@ -52,22 +52,22 @@ struct session {
     struct stream stream;
     struct broker_lease lease;
     struct front *front;
-    struct link link; /* in front->sessions[state] */
+    struct link link;          /* in front->sessions[state] */
     struct greeting *greeting; /* while GREETING or WELCOMING */
     const void *canceling;     /* while CANCELING: the backend it waits for */
     uint64_t id;
-    uint64_t since;          /* when it came into its state, in ms of the loop */
-    uint64_t asked_us;       /* when it began to want a server ... */
-    uint64_t query_us;       /* ... and its server to owe an answer */
+    uint64_t since;    /* when it came into its state, in ms of the loop */
+    uint64_t asked_us; /* when it began to want a server ... */
+    uint64_t query_us; /* ... and its server to owe an answer */
     struct relay_sent sent;
-    uint32_t slot;           /* its place in front->slots; SESSION_NO_SLOT: none */
+    uint32_t slot; /* its place in front->slots; SESSION_NO_SLOT: none */
     uint8_t key[SESSION_KEY_SIZE];
-    uint8_t key_size;        /* how much of it the client was given */
+    uint8_t key_size; /* how much of it the client was given */
     uint8_t state;
-    bool in_bytes;           /* is being shown bytes now */
-    bool counted;            /* among the clients that max_client_conn counts */
-    bool held_back;          /* has bytes that wait until the server has answered */
-    bool server_paused;      /* its server is not read until it has read */
+    bool in_bytes;      /* is being shown bytes now */
+    bool counted;       /* among the clients that max_client_conn counts */
+    bool held_back;     /* has bytes that wait until the server has answered */
+    bool server_paused; /* its server is not read until it has read */
 };
 
 /* Takes the connection waiting at listener. Fails without a trace. */
