@@ -24,6 +24,7 @@
     X(ERR_NOT_SUPPORTED,      "0A000",  "ERR",    501,  "not supported")                                        \
     X(ERR_WRONG_PASSWORD,     "28P01",  "WRONGPASS", 401, "password authentication failed")                     \
     X(ERR_NO_ENTRY,           "28000",  "NOAUTH", 403,  "not allowed")                                          \
+    X(ERR_SETTING,            "22023",  "ERR",    400,  "the server does not take a setting of this client") \
     X(ERR_NO_DATABASE,        "3D000",  "ERR",    404,  "no such database")                                     \
     X(ERR_TOO_MANY_CLIENTS,   "53300",  "ERR",    503,  "no more connections allowed (max_client_conn)")        \
     X(ERR_QUEUE_FULL,         "53300",  "BUSY",   503,  "too many clients wait for a connection")               \

@@ -350,6 +350,12 @@ void pool_withdraw(struct pool *pool, struct pool_server *server, uint64_t now)
     pool_lost(pool, server, now);
 }
 
+void pool_warm(struct pool *pool, uint64_t now)
+{
+    pool->asked = true;
+    serve(pool, now);
+}
+
 void pool_retire(struct pool *pool, uint64_t now)
 {
     struct pool_server *server;

@@ -140,6 +140,9 @@ void pool_withdraw(struct pool *pool, struct pool_server *server, uint64_t now);
 void pool_tick(struct pool *pool, uint64_t now);
 uint64_t pool_next_deadline(const struct pool *pool);
 
+/* Somebody will ask: the minimum is opened now. */
+void pool_warm(struct pool *pool, uint64_t now);
+
 /* No more openings; idle servers are closed now, others when they are free. */
 void pool_retire(struct pool *pool, uint64_t now);
 bool pool_is_vacant(const struct pool *pool);

@@ -74,7 +74,7 @@ static void grant(struct broker_place *place, const struct pool_order *order)
     if (withdrawn(place, order->server, order->idle_ms))
         return;
     lease->backend = pool_server_connection(order->server);
-    backend_lease(lease->backend, lease);
+    backend_lease(lease->backend, lease, lease->wanted ? lease->wanted : place->standard);
     lease->events->granted(lease);
 }
 
@@ -151,6 +151,8 @@ static void on_opened(struct backend *backend)
     say(place, backend, "new connection to server", "");
     place->metrics.servers_opened++;
     place->why[0] = '\0';
+    parameters_release(&place->broker->home.parameters, place->standard);
+    place->standard = parameters_hold(backend->parameters);
     bytes_clear(&place->welcome);
     backend_write_parameters(backend, &place->welcome);
     pool_opened(place->pool, backend->slot, now_in(place->broker));
@@ -263,6 +265,11 @@ void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
     struct broker_place *place = place_of(lease);
     struct backend *backend = lease->backend;
 
+    /* What its client has set meanwhile it finds again on its next server. */
+    if (lease->wanted != NULL && lease->wanted != backend->parameters) {
+        parameters_release(&place->broker->home.parameters, lease->wanted);
+        lease->wanted = parameters_hold(backend->parameters);
+    }
     lease->backend = NULL;
     pool_return(place->pool, &lease->client, left[backend_leave(backend, sent)],
                 now_in(place->broker));
@@ -316,6 +323,7 @@ static bool copy_terms(struct broker_place *place, const struct broker_terms *fr
 
 static void destroy(struct broker_place *place)
 {
+    parameters_release(&place->broker->home.parameters, place->standard);
     if (place->pool != NULL)
         pool_destroy(place->pool);
     bytes_free(&place->welcome);
@@ -368,6 +376,12 @@ struct broker_place *broker_place(struct broker *broker, const struct broker_ter
 
 /* ---- the whole
  * ------------------------------------------------------------------------------------------ */
+
+void broker_warm(struct broker_place *place)
+{
+    pool_warm(place->pool, now_in(place->broker));
+    carry_out_all(place);
+}
 
 void broker_init(struct broker *broker, struct backend_home home, struct alarm *alarm,
                  struct log *log)

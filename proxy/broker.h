@@ -53,7 +53,8 @@ struct broker_place {
     size_t key_length;
     struct broker_terms terms;
     struct bytes welcome; /* ParameterStatus messages; empty before the first opening */
-    char why[256];        /* why the last opening failed */
+    const struct parameters *standard; /* how its servers are set when they are new; held */
+    char why[256];                     /* why the last opening failed */
     struct metrics_pool metrics;
     bool carrying_out;
     size_t number; /* for whoever goes through all places */
@@ -75,7 +76,8 @@ struct broker {
 struct broker_lease {
     struct pool_client client;
     struct broker_place *place;
-    struct backend *backend; /* while granted */
+    struct backend *backend;         /* while granted */
+    const struct parameters *wanted; /* how its client wants its servers; held */
     const struct broker_events *events;
 };
 
@@ -89,6 +91,9 @@ void broker_fini(struct broker *broker);
 struct broker_place *broker_place(struct broker *broker,
                                   const struct broker_terms *terms) MUST_CHECK;
 struct broker_place *broker_find(struct broker *broker, const char *database, const char *user);
+
+/* Opens the minimum of servers before anyone asks. */
+void broker_warm(struct broker_place *place);
 
 /* Refusals come through events.refused, some at once. hasty: see pool/pool.h. */
 void broker_ask(struct broker_lease *lease, bool hasty);

@@ -149,3 +149,25 @@ enum err terms_find_place(struct terms *terms, const struct terms_wanted *wanted
     *place = broker_place(terms->broker, &new);
     return *place != NULL ? ERR_OK : ERR_NO_MEMORY;
 }
+
+static void warm(struct terms *terms, const struct config_database *entry)
+{
+    bool is_known =
+        entry->conninfo != NULL || (entry->user != NULL && strcmp(entry->named.name, "*") != 0);
+    struct terms_wanted wanted;
+    struct broker_place *place;
+
+    if (!is_known)
+        return;
+    terms_look_up(terms, entry->user != NULL ? entry->user : "", entry->named.name, &wanted);
+    if (terms_find_place(terms, &wanted, &place) == ERR_OK)
+        broker_warm(place);
+}
+
+void terms_warm(struct terms *terms)
+{
+    const struct named *entry = named_first(&terms->config->databases);
+
+    for (; entry != NULL; entry = named_next(entry))
+        warm(terms, CONTAINER_OF(entry, struct config_database, named));
+}

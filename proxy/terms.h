@@ -51,6 +51,10 @@ void terms_look_up(const struct terms *terms, const char *user, const char *data
 /* The one of that name, made if need be; NULL for want of memory. */
 struct terms_user *terms_user(struct terms *terms, const char *name) MUST_CHECK;
 
+/* Opens the minimum of servers where it is known beforehand as whom: databases with a user of
+ * their own. Others get theirs when the first client has come. */
+void terms_warm(struct terms *terms);
+
 /* ERR_NO_DATABASE, ERR_NO_MEMORY, or the pool for it. */
 enum err terms_find_place(struct terms *terms, const struct terms_wanted *wanted,
                           struct broker_place **place) MUST_CHECK;

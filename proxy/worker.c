@@ -68,11 +68,12 @@ static void drain(struct worker *worker)
     front_drain(&worker->front);
 }
 
-/* Between two events, while the end is near: is it here? */
+/* Once a turn of the loop. While the end is near: is it here? */
 static void on_between(uv_prepare_t *between)
 {
     struct worker *worker = between->data;
 
+    worker->metrics.loop_turns++;
     if (worker->phase == WORKER_RUNNING || !front_is_empty(&worker->front))
         return;
     if (worker->phase == WORKER_DRAINING)
@@ -211,7 +212,8 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
     offload_init(&worker->cancels, &worker->loop, MOST_CANCELS, MOST_QUEUED);
     offload_init(&worker->hashing, &worker->loop, MOST_HASHINGS, MOST_QUEUED);
     alarm_init(&worker->alarm, &worker->loop, worker, on_tick);
-    broker_init(&worker->broker, (struct backend_home){&worker->streams, &worker->cancels},
+    broker_init(&worker->broker,
+                (struct backend_home){.streams = &worker->streams, .cancels = &worker->cancels},
                 &worker->alarm, log);
     worker->broker.owner = worker;
     worker->broker.canceled = on_canceled;
@@ -299,6 +301,7 @@ enum err worker_listen(struct worker *worker, char why[256])
 
 void worker_run(struct worker *worker)
 {
+    terms_warm(&worker->terms);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 

@@ -53,7 +53,7 @@ struct worker {
     uint64_t phase_ends; /* when the next phase begins by itself; UINT64_MAX: never */
     bool http_is_open, closed;
     uv_signal_t signals[WORKER_SIGNALS];
-    uv_prepare_t between; /* while draining: looks, between events, whether all have gone */
+    uv_prepare_t between; /* once a turn of the loop */
 };
 
 enum err worker_init(struct worker *worker, const struct config *config,

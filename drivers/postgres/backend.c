@@ -1,5 +1,6 @@
 #include "drivers/postgres/backend.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -88,6 +89,7 @@ void backend_clean(struct backend *backend, const char *reset_query)
 {
     become(backend, BACKEND_CLEANING);
     backend->reset_query = reset_query;
+    backend->relay.failed = false; /* what failed has changed nothing */
     if (relay_owes(&backend->relay) && backend_cancel(backend) != ERR_OK)
         lose(backend, ERR_BACKEND_LOST, "what it was doing could not be canceled");
     else
@@ -155,6 +157,37 @@ static void after_turn(struct backend *backend)
     }
 }
 
+/* A ParameterStatus: name and value, each with its NUL. */
+static void note_parameter(struct backend *backend, struct slice body)
+{
+    const uint8_t *end = memchr(body.at, '\0', body.length);
+    struct slice name, value;
+
+    if (end == NULL || end + 1 == body.at + body.length)
+        return;
+    name = (struct slice){body.at, (size_t)(end - body.at)};
+    value = (struct slice){end + 1, body.length - name.length - 2};
+    if (parameters_find(name) != PARAMETERS_COUNT)
+        backend->parameters = parameters_change(&backend->home->parameters, backend->parameters,
+                                                parameters_find(name), value);
+}
+
+static void note_failure(struct backend *backend, struct slice body)
+{
+    struct slice text = wire_error_field(body, 'M');
+
+    snprintf(backend->failure, sizeof(backend->failure), "%.*s", (int)text.length,
+             text.at ? (const char *)text.at : "");
+}
+
+static void take_note(struct backend *backend, const struct relay_plan *plan)
+{
+    if (plan->parameter.length > 0)
+        note_parameter(backend, plan->parameter);
+    if (plan->failure.length > 0)
+        note_failure(backend, plan->failure);
+}
+
 static size_t on_bytes(struct stream *stream, struct slice in)
 {
     struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
@@ -165,6 +198,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         now = relay_from_server(&backend->relay, (struct slice){in.at + used, in.length - used},
                                 &plan);
         used += now;
+        take_note(backend, &plan);
         if (backend->state == BACKEND_LEASED && now > 0)
             backend->events->answer(backend, &plan);
     } while (now > 0 && used < in.length);
@@ -205,6 +239,8 @@ static void destroy(struct backend *backend)
     if (backend->conn != NULL && (backend->half_sent || !relay_is_settled(&backend->relay, NULL)))
         shutdown(PQsocket(backend->conn), SHUT_RDWR);
     PQfinish(backend->conn);
+    parameters_release(&backend->home->parameters, backend->parameters);
+    bytes_free(&backend->ahead);
     free(backend);
 }
 
@@ -240,11 +276,25 @@ static const struct stream_events stream_events = {
     .closed = on_closed,
 };
 
+/* What the server has reported to libpq. */
+static void read_parameters(struct backend *backend)
+{
+    for (unsigned i = 0; i < PARAMETERS_COUNT; i++) {
+        const char *value = PQparameterStatus(backend->conn, parameters_names[i]);
+
+        if (value != NULL)
+            backend->parameters = parameters_change(
+                &backend->home->parameters, backend->parameters, (enum parameters_name)i,
+                (struct slice){(const uint8_t *)value, strlen(value)});
+    }
+}
+
 static void prove(struct backend *backend)
 {
     struct bytes out = {0};
 
     become(backend, BACKEND_PROVING);
+    read_parameters(backend);
     relay_ask_sync(&backend->relay, &out);
     stream_read(&backend->stream);
     send_bytes(backend, &out);
@@ -290,12 +340,14 @@ struct backend *backend_open(struct backend_home *home, const struct login_targe
     backend->slot = slot;
     backend->whole = true;
     relay_init(&backend->relay);
-    backend->login = login_start(home->streams->loop, target, backend, on_login);
-    if (backend->login == NULL) {
-        free(backend);
-        return NULL;
-    }
-    return backend;
+    backend->parameters = parameters_empty(&home->parameters);
+    if (backend->parameters != NULL)
+        backend->login = login_start(home->streams->loop, target, backend, on_login);
+    if (backend->login != NULL)
+        return backend;
+    parameters_release(&home->parameters, backend->parameters);
+    free(backend);
+    return NULL;
 }
 
 /* ---- leasing ------------------------------------------------------------------------------------
@@ -306,17 +358,48 @@ bool backend_is_stale(const struct backend *backend)
     return stream_has_unread(&backend->stream);
 }
 
-void backend_lease(struct backend *backend, void *client)
+static void adapt(struct backend *backend, const struct parameters *wanted)
+{
+    struct bytes sql = {0};
+
+    if (wanted == backend->parameters)
+        return;
+    parameters_write_sets(backend->parameters, wanted, &sql);
+    if (sql.failed)
+        lose(backend, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+    else if (sql.length > 1)
+        relay_ask_query(&backend->relay, (const char *)sql.at, &backend->ahead);
+    bytes_free(&sql);
+}
+
+void backend_lease(struct backend *backend, void *client, const struct parameters *wanted)
 {
     become(backend, BACKEND_LEASED);
     REQUIRE(backend->client == NULL && backend->canceling == 0);
     relay_attach(&backend->relay);
     backend->client = client;
+    adapt(backend, wanted);
+}
+
+/* What goes ahead, and the client's own, in one write. */
+static void send_with_ahead(struct backend *backend, const struct slice *slices, size_t count)
+{
+    struct slice all[RELAY_MOST_SLICES + 1];
+
+    REQUIRE(count <= RELAY_MOST_SLICES);
+    all[0] = (struct slice){backend->ahead.at, backend->ahead.length};
+    if (count > 0)
+        memcpy(all + 1, slices, count * sizeof(*slices));
+    stream_write(&backend->stream, all, count + 1);
+    bytes_free(&backend->ahead);
 }
 
 void backend_send(struct backend *backend, const struct slice *slices, size_t count)
 {
-    stream_write(&backend->stream, slices, count);
+    if (backend->ahead.length > 0)
+        send_with_ahead(backend, slices, count);
+    else
+        stream_write(&backend->stream, slices, count);
 }
 
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
@@ -332,6 +415,8 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
 
     REQUIRE(backend->state == BACKEND_LEASED);
     backend->client = NULL;
+    if (backend->ahead.length > 0) /* granted, and gone before its first message */
+        backend_send(backend, NULL, 0);
     if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
         relay->nobody = true;
         become(backend, BACKEND_FREE);
@@ -353,11 +438,15 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
 
 /* libpq knows parameters by name only. These are what PostgreSQL reports, up to 18. */
 static const char *const reported[] = {
-    "server_version",    "server_encoding", "client_encoding",
-    "application_name",  "is_superuser",    "session_authorization",
-    "DateStyle",         "IntervalStyle",   "TimeZone",
-    "integer_datetimes", "in_hot_standby",  "default_transaction_read_only",
-    "scram_iterations",  "search_path",     "standard_conforming_strings",
+    "server_version",
+    "server_encoding",
+    "is_superuser",
+    "session_authorization",
+    "integer_datetimes",
+    "in_hot_standby",
+    "default_transaction_read_only",
+    "scram_iterations",
+    "search_path",
 };
 
 void backend_write_parameters(const struct backend *backend, struct bytes *out)

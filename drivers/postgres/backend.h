@@ -27,6 +27,7 @@
 #include "base/bytes.h"
 #include "drivers/offload.h"
 #include "drivers/postgres/login.h"
+#include "drivers/postgres/parameters.h"
 #include "drivers/postgres/relay.h"
 #include "drivers/stream.h"
 
@@ -62,6 +63,7 @@ enum backend_state {
 struct backend_home {
     struct stream_home *streams;
     struct offload *cancels;
+    struct parameters_set parameters;
 };
 
 struct backend {
@@ -75,7 +77,10 @@ struct backend {
     uint64_t id;        /* for the log; the owner's to set */
     struct login *login;
     PGconn *conn;
-    const char *reset_query; /* for what pinned clients leave; may be NULL */
+    const char *reset_query;             /* for what pinned clients leave; may be NULL */
+    const struct parameters *parameters; /* as the server has reported them last; held */
+    struct bytes ahead;                  /* ours, and goes with what is sent next */
+    char failure[200];                   /* the server's words about what we asked */
     bool adopted, resetting, half_sent;
     bool whole;         /* no part of a message has come without the rest */
     unsigned canceling; /* cancels that may still hit it */
@@ -89,7 +94,8 @@ void backend_close(struct backend *backend);
 /* Whether something has happened to a free backend that the loop has not told yet. */
 bool backend_is_stale(const struct backend *backend);
 
-void backend_lease(struct backend *backend, void *client);
+/* Its settings become those the client wants, by what goes ahead of its first message. */
+void backend_lease(struct backend *backend, void *client, const struct parameters *wanted);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
 
 /* Whether its client has nothing to keep it for. */
@@ -109,7 +115,8 @@ void backend_clean(struct backend *backend, const char *reset_query);
 /* Cancels what the server is doing for its client, if it is doing anything. */
 enum err backend_cancel(struct backend *backend) MUST_CHECK;
 
-/* The ParameterStatus messages a server of this kind greets with. */
+/* The ParameterStatus messages a server of this kind greets with, those aside that follow
+ * the client. */
 void backend_write_parameters(const struct backend *backend, struct bytes *out);
 int backend_pid(const struct backend *backend);
 

@@ -282,8 +282,8 @@ static void on_error(struct relay *relay, struct slice body)
 {
     if (is_fatal(body))
         relay->dying = true;
-    if (head_is_ours(relay))
-        relay->failed = true;
+    if (head_is_ours(relay)) /* what was to follow it must not be seen to have worked */
+        relay->failed = relay->nobody = true;
     /* Which of the Syncs sent meanwhile will be answered depends on when it failed. */
     if (relay->copy != 0 && relay->maybe_ignored > 0)
         relay->tainted = true;
@@ -330,12 +330,21 @@ static void pin_by_tag(struct relay *relay, struct slice tag)
         {"PREPARE", RELAY_PIN_STATEMENT},
         {"LISTEN", RELAY_PIN_LISTEN},
         {"DECLARE CURSOR", RELAY_PIN_CURSOR},
-        {"SET", RELAY_PIN_SETTING},
     };
 
     for (size_t i = 0; i < COUNT_OF(pins); i++)
         if (tag.length == strlen(pins[i].tag) + 1 && memcmp(tag.at, pins[i].tag, tag.length) == 0)
             relay->pinned |= 1u << pins[i].pin;
+    if (tag.length == 4 && memcmp(tag.at, "SET", 4) == 0)
+        relay->has_set = true;
+}
+
+/* A setting that the server reports follows its client; any other stays where it is. */
+static void pin_by_setting(struct relay *relay)
+{
+    if (relay->has_set && !relay->has_reported)
+        relay->pinned |= 1u << RELAY_PIN_SETTING;
+    relay->has_set = relay->has_reported = false;
 }
 
 static void on_complete(struct relay *relay, struct slice tag)
@@ -363,6 +372,7 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
         pop(relay);
     if (ours)
         return;
+    pin_by_setting(relay);
     plan->queries++;
     if (status == 'I')
         plan->transactions++;
@@ -466,6 +476,13 @@ static bool is_for_nobody(const struct relay *relay, uint8_t type)
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
+static void note_parameter(struct relay *relay, struct slice body, struct relay_plan *plan)
+{
+    plan->parameter = body;
+    if (!head_is_ours(relay))
+        relay->has_reported = true;
+}
+
 /* Looks at the next message. False: more of it is needed, or it makes no sense. */
 static bool begin_server_message(struct relay *relay, struct slice in, struct relay_plan *plan)
 {
@@ -485,10 +502,12 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
     relay->swallow = is_for_nobody(relay, type);
     if (in.length > length)
         in.length = length;
+    if (type == WIRE_ERROR_RESPONSE && head_is_ours(relay))
+        plan->failure = (struct slice){in.at + HEADER, in.length - HEADER};
+    if (type == WIRE_PARAMETER_STATUS && in.length == length)
+        note_parameter(relay, (struct slice){in.at + HEADER, length - HEADER}, plan);
     if (!is_aside(type))
         answer(relay, in, plan);
-    else if (type == WIRE_PARAMETER_STATUS && in.length == length)
-        plan->parameter = (struct slice){in.at + HEADER, length - HEADER};
     relay->remaining = (uint32_t)length;
     return true;
 }

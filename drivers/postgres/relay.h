@@ -70,6 +70,7 @@ struct relay_plan {
     uint8_t unknown_type;    /* RELAY_BROKEN: the message's type ... */
     uint32_t unknown_length; /* ... and length */
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
+    struct slice failure;    /* beginning of the error that answers what we asked, or empty */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
 };
@@ -102,6 +103,8 @@ struct relay {
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
+    bool has_set;           /* a SET has succeeded since the last ReadyForQuery ... */
+    bool has_reported;      /* ... and the server has reported a new value */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
     uint16_t first, length; /* the queue in owed, which is a ring */

@@ -19,6 +19,7 @@ struct greeting {
     struct terms_wanted wanted;
     struct terms_user *user; /* whose keys may be kept; NULL: nobody's */
     struct auth *auth;       /* after the first packet */
+    struct bytes parameters; /* of it */
     struct offload_job job;
     struct link waiting; /* in user->waiting */
     bool deriving;       /* keys are being derived, here or for another login of the user */
@@ -37,6 +38,7 @@ struct greeting *greeting_begin(struct session *session)
 static void destroy(struct greeting *greeting)
 {
     auth_destroy(greeting->auth);
+    bytes_free(&greeting->parameters);
     free(greeting);
 }
 
@@ -94,6 +96,34 @@ static void let_in(struct greeting *greeting)
         }
         session_welcome(session);
     }
+}
+
+/* Servers report the encoding by one name; clients call it by many. */
+static struct slice canonical(enum parameters_name name, struct slice value)
+{
+    static const char *const utf8[] = {"utf8", "utf-8", "unicode"};
+
+    for (size_t i = 0; name == PARAMETERS_CLIENT_ENCODING && i < COUNT_OF(utf8); i++)
+        if (value.length == strlen(utf8[i]) &&
+            strncasecmp((const char *)value.at, utf8[i], value.length) == 0)
+            return SLICE("UTF8");
+    return value;
+}
+
+const struct parameters *greeting_settings(const struct greeting *greeting,
+                                           const struct broker_place *place)
+{
+    struct slice rest = {greeting->parameters.at, greeting->parameters.length}, name, value;
+    const struct parameters *wanted = parameters_hold(place->standard);
+
+    while (startup_next_parameter(&rest, &name, &value)) {
+        enum parameters_name which = parameters_find(name);
+
+        if (which != PARAMETERS_COUNT)
+            wanted = parameters_change(&place->broker->home.parameters, wanted, which,
+                                       canonical(which, value));
+    }
+    return wanted;
 }
 
 /* ---- who are you? --------------------------------------------------------------------- */
@@ -243,8 +273,6 @@ static bool is_one_of(struct slice name, const char *list)
 static bool has_unsupported(const struct greeting *greeting, const struct startup *startup,
                             char *text, size_t size)
 {
-    static const char followed[] = "application_name client_encoding DateStyle TimeZone "
-                                   "IntervalStyle standard_conforming_strings";
     const char *ignored = with(greeting)->terms->config->settings.ignore_startup_parameters;
     struct slice rest = startup->parameters, name, value;
 
@@ -253,7 +281,7 @@ static bool has_unsupported(const struct greeting *greeting, const struct startu
         return true;
     }
     while (startup_next_parameter(&rest, &name, &value))
-        if (!is_one_of(name, followed) && !is_one_of(name, ignored)) {
+        if (parameters_find(name) == PARAMETERS_COUNT && !is_one_of(name, ignored)) {
             snprintf(text, size, "unsupported startup parameter: %.*s", (int)name.length,
                      (const char *)name.at);
             return true;
@@ -318,6 +346,8 @@ static void begin_login(struct greeting *greeting, const struct startup *startup
         return;
     }
     startup_add_negotiation(startup, &out);
+    bytes_add(&greeting->parameters, startup->parameters.at, startup->parameters.length);
+    out.failed |= greeting->parameters.failed;
     if (set_up_auth(greeting)) {
         advance(greeting, auth_begin(greeting->auth, &out), &out);
     } else {

@@ -21,12 +21,18 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 
-struct session;
+struct broker_place;
 struct greeting;
+struct parameters;
+struct session;
 
 /* NULL for want of memory. */
 struct greeting *greeting_begin(struct session *session) MUST_CHECK;
 size_t greeting_bytes(struct greeting *greeting, struct slice in);
 void greeting_abandon(struct greeting *greeting);
+
+/* Gives, held, how the client wants its servers: as they are, but for what it asked for. */
+const struct parameters *greeting_settings(const struct greeting *greeting,
+                                           const struct broker_place *place) MUST_CHECK;
 
 #endif

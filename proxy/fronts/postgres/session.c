@@ -343,6 +343,10 @@ static void on_turn(struct broker_lease *lease)
     struct session *session = lessee(lease);
     struct relay *owed = relay_of(session);
 
+    if (owed->failed) { /* what it wanted in its first packet, the server will not have */
+        session_fail(session, ERR_SETTING, lease->backend->failure);
+        return;
+    }
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -432,6 +436,7 @@ static void on_closed(struct stream *stream)
     struct front *front = session->front;
 
     list_remove(&front->sessions[session->state], &session->link);
+    parameters_release(&front->with.broker->home.parameters, session->lease.wanted);
     front_strike_off(front, session);
     free(session);
 }
@@ -465,6 +470,17 @@ void session_accept(struct front *front, uv_stream_t *listener)
         session_close(session);
 }
 
+/* What the client asked for in its first packet, on top of how servers are anyway. */
+static void add_parameters(struct session *session, struct bytes *out)
+{
+    struct broker_place *place = session->lease.place;
+
+    session->lease.wanted = greeting_settings(session->greeting, place);
+    for (unsigned i = 0; i < PARAMETERS_COUNT; i++)
+        wire_add_parameter_status(out, parameters_names[i],
+                                  parameters_value(session->lease.wanted, (enum parameters_name)i));
+}
+
 /* Once a server of its pool was seen, every client of the pool can be greeted at once. */
 void session_welcome(struct session *session)
 {
@@ -482,6 +498,7 @@ void session_welcome(struct session *session)
         return;
     }
     bytes_add(&out, place->welcome.at, place->welcome.length);
+    add_parameters(session, &out);
     wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
     wire_add_ready_for_query(&out, 'I');
     greeting_abandon(session->greeting);
