@@ -35,7 +35,7 @@ prepare() {
 in_root() {
     root=$1
     shift
-    timeout --foreground 900 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 JOBS="${JOBS:-2}" \
+    timeout --foreground 900 env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 JOBS="${JOBS:-2}" \
         chroot "$root" "$@"
 }
 
