@@ -30,7 +30,6 @@
     X(queries,               "weir_pool_queries_total",               "Queries that were answered.") \
     X(bytes_from_clients,    "weir_pool_client_received_bytes_total", "Bytes that clients sent.") \
     X(bytes_to_clients,      "weir_pool_client_sent_bytes_total",     "Bytes sent to clients.") \
-    
     X(waited_too_long,       "weir_pool_wait_timeouts_total",         "Clients refused because no connection became free in time.") \
     X(servers_opened,        "weir_pool_servers_opened_total",        "Server connections opened and logged in.") \
     X(servers_not_opened,    "weir_pool_servers_failed_total",        "Server connections that could not be opened.") \
