@@ -64,6 +64,7 @@ def let_in(client):
     return False
 
 
+@pytest.mark.weir_only
 def test_without_descriptors_those_who_are_in_are_served_on(pooler, wire):
     weir = pooler(descriptors=60, max_client_conn=1000, client_login_timeout=2)
     clients = [wire(weir, "ana")]
