@@ -415,6 +415,7 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
 
     REQUIRE(backend->state == BACKEND_LEASED);
     backend->client = NULL;
+    stream_read(&backend->stream); /* paused, perhaps, for a client that read slowly */
     if (backend->ahead.length > 0) /* granted, and gone before its first message */
         backend_send(backend, NULL, 0);
     if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
@@ -423,7 +424,6 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
         return BACKEND_LEFT_NOTHING;
     }
     become(backend, BACKEND_LEFT);
-    stream_read(&backend->stream); /* paused, perhaps, for a client that read slowly */
     backend->half_sent = sent->remaining > 0 && !sent->swallow;
     if (!relay_abandon(relay, sent, &out)) {
         bytes_free(&out);
