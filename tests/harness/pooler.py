@@ -55,7 +55,7 @@ class Pooler:
 
     def write(self, databases, users, secrets, settings):
         userlist = self.folder / "userlist.txt"
-        doubled = {user: secret.replace('"', '""') for user, secret in secrets.items()}
+        doubled = {user.replace('"', '""'): secret.replace('"', '""') for user, secret in secrets.items()}
         userlist.write_text("".join(f'"{user}" "{secret}"\n' for user, secret in doubled.items()))
         settings = {"listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
                     "auth_type": "trust", "auth_file": userlist, "pool_mode": "transaction",
