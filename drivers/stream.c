@@ -1,6 +1,8 @@
 #include "drivers/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -382,6 +384,25 @@ bool stream_has_unread(const struct stream *stream)
         return true;
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
            (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static void set_option(uv_os_fd_t fd, int option, int value)
+{
+    if (value > 0)
+        setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
+}
+
+void stream_keep_alive(struct stream *stream, const struct stream_keepalive *how)
+{
+    int on = 1;
+    uv_os_fd_t fd;
+
+    if (!how->on || stream->uv.handle.type != UV_TCP || uv_fileno(&stream->uv.handle, &fd) != 0)
+        return;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    set_option(fd, TCP_KEEPIDLE, how->idle_s);
+    set_option(fd, TCP_KEEPINTVL, how->interval_s);
+    set_option(fd, TCP_KEEPCNT, how->count);
 }
 
 void stream_get_peer(const struct stream *stream, struct stream_peer *peer)

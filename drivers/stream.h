@@ -99,6 +99,14 @@ void stream_close(struct stream *stream);
  * socket without waiting. A connection that owes nothing and has something is unusable. */
 bool stream_has_unread(const struct stream *stream);
 
+/* TCP's own questions whether the peer is still there; 0 is the system's own value. */
+struct stream_keepalive {
+    bool on;
+    int idle_s, interval_s, count;
+};
+
+void stream_keep_alive(struct stream *stream, const struct stream_keepalive *how);
+
 /* Who is at the other end, in little room: asked while connected, told for ever after. */
 struct stream_peer {
     uint8_t family; /* AF_INET, AF_INET6, or another for a Unix socket */

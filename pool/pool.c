@@ -124,6 +124,7 @@ static size_t alive(const struct pool *pool)
 
 static void give(struct pool *pool, struct pool_server *server, struct pool_order order)
 {
+    REQUIRE(!link_is_linked(&server->ordered));
     server->order = order;
     server->order.server = server;
     list_push_back(&pool->orders, &server->ordered);
@@ -358,11 +359,14 @@ void pool_warm(struct pool *pool, uint64_t now)
 
 void pool_retire(struct pool *pool, uint64_t now)
 {
+    static const enum pool_server_state useless[] = {POOL_SERVER_IDLE, POOL_SERVER_OPENING,
+                                                     POOL_SERVER_CLEANING};
     struct pool_server *server;
 
     pool->retiring = true;
-    while ((server = longest_in(pool, POOL_SERVER_IDLE)) != NULL)
-        close_one(pool, server, ERR_SHUTTING_DOWN, now);
+    for (size_t i = 0; i < COUNT_OF(useless); i++)
+        while ((server = longest_in(pool, useless[i])) != NULL)
+            close_one(pool, server, ERR_SHUTTING_DOWN, now);
     while (pool->waiting.length > 0)
         refuse(pool, longest_waiting(pool), ERR_SHUTTING_DOWN);
 }

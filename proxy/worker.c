@@ -90,6 +90,7 @@ static void end_phase(struct worker *worker)
         stop(worker);
     } else {
         log_write(worker->log, LOG_LEVEL_WARNING, NULL, "not all connections could be closed");
+        worker->abandoned = true;
         uv_stop(&worker->loop);
     }
 }
@@ -173,6 +174,13 @@ static enum err set_up_front(struct worker *worker)
                 [SESSION_PINNED] = settings->client_idle_timeout_ms,
                 [SESSION_CANCELING] = settings->cancel_wait_timeout_ms,
                 [SESSION_LEAVING] = LAST_WORDS_MS,
+            },
+        .keepalive =
+            {
+                .on = settings->tcp_keepalive,
+                .idle_s = (int)settings->tcp_keepidle,
+                .interval_s = (int)settings->tcp_keepintvl,
+                .count = (int)settings->tcp_keepcnt,
             },
         .max_clients = settings->max_client_conn,
         .log_connections = settings->log_connections,
@@ -308,6 +316,8 @@ void worker_run(struct worker *worker)
 /* Also after a failed start: whatever is open is closed by a loop that has nothing else. */
 void worker_fini(struct worker *worker)
 {
+    if (worker->abandoned) /* something hangs; the process ends with it */
+        return;
     stop(worker);
     close_everything(worker);
     uv_run(&worker->loop, UV_RUN_DEFAULT);

@@ -51,7 +51,7 @@ struct worker {
     uint64_t started_us;
     enum worker_phase phase;
     uint64_t phase_ends; /* when the next phase begins by itself; UINT64_MAX: never */
-    bool http_is_open, closed;
+    bool http_is_open, closed, abandoned;
     uv_signal_t signals[WORKER_SIGNALS];
     uv_prepare_t between; /* once a turn of the loop */
 };

@@ -135,7 +135,6 @@ static bool fill_in(struct login *login, const struct login_target *target)
     return set(login, "host", target->host) && set(login, "port", target->port) &&
            set(login, "dbname", target->dbname) && set(login, "user", target->user) &&
            set(login, "password", target->password) &&
-           set(login, "application_name", target->application_name) &&
            set(login, "gssencmode", "disable") && set_default(login, "sslmode", "disable") &&
            set_default(login, "fallback_application_name", "weir");
 }

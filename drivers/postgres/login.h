@@ -30,7 +30,7 @@
  * replace what it says. Lent for the call. */
 struct login_target {
     const char *conninfo; /* a URL or key=value pairs */
-    const char *host, *port, *dbname, *user, *password, *application_name;
+    const char *host, *port, *dbname, *user, *password;
 };
 
 struct login;

@@ -463,6 +463,7 @@ void session_accept(struct front *front, uv_stream_t *listener)
     alarm_due_at(front->with.alarm, session->since + front->with.limits_ms[SESSION_GREETING]);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {
+        stream_keep_alive(&session->stream, &front->with.keepalive);
         stream_get_peer(&session->stream, &session->peer);
         session->greeting = greeting_begin(session);
     }
