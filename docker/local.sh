@@ -66,17 +66,17 @@ start_postgres() {
     install -d -m 700 "$folder/data"
     (umask 077 && echo "$password" >"$folder/password")
     if [ "$(id -u)" = 0 ]; then chown postgres: "$folder" "$folder/data" "$folder/password"; fi
-    as_server "$bin/initdb" -D "$folder/data" -U weir --pwfile="$folder/password" --auth=scram-sha-256 \
+    as_server "$bin/initdb" -D "$folder/data" -U app --pwfile="$folder/password" --auth=scram-sha-256 \
         --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$folder/initdb.log" || { cat "$folder/initdb.log" >&2; exit 1; }
     as_server "$bin/pg_ctl" -D "$folder/data" -l "$folder/data/log" -s -w -t 60 start \
         -o "-c listen_addresses= -c unix_socket_directories=$folder -c fsync=off" || { cat "$folder/data/log" >&2; exit 1; }
-    PGPASSWORD=$password "$bin/createdb" -h "$folder" -U weir weir
+    PGPASSWORD=$password "$bin/createdb" -h "$folder" -U app app
 }
 
 start_weir() {
     cat >"$folder/weir.ini" <<-END
 	[databases]
-	weir = host=$folder
+	app = host=$folder
 	[weir]
 	listen_addr = 127.0.0.1
 	listen_port = $port
@@ -89,7 +89,7 @@ start_weir() {
 	[http]
 	listen_port = $http
 	END
-    (umask 077 && echo "\"weir\" \"$password\"" >"$folder/userlist.txt")
+    (umask 077 && echo "\"app\" \"$password\"" >"$folder/userlist.txt")
     "$WEIR" "$folder/weir.ini" 2>"$folder/weir.log" &
     weir_pid=$!
     for ((attempt = 0; attempt < 200; attempt++)); do
@@ -156,7 +156,7 @@ password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
 start_postgres
 port=$(free_port 6432)
 http=$(free_port 8080)
-url=postgres://weir:$password@127.0.0.1:$port/weir
+url=postgres://app:$password@127.0.0.1:$port/app
 start_weir
 
 if [ -n "${check-}" ]; then

@@ -384,24 +384,38 @@ bool stream_has_unread(const struct stream *stream)
            (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-void stream_peer(const struct stream *stream, char *to, size_t size)
+void stream_get_peer(const struct stream *stream, struct stream_peer *peer)
 {
-    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-    int length = sizeof(peer);
-    char address[INET6_ADDRSTRLEN] = "";
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_storage room;
+    } name;
+    int length = sizeof(name);
 
+    *peer = (struct stream_peer){.family = AF_UNIX};
     if (stream->uv.handle.type != UV_TCP ||
-        uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&peer, &length) != 0) {
-        snprintf(to, size, "unix");
-    } else if (peer.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&peer;
-
-        uv_ip6_name(in6, address, sizeof(address));
-        snprintf(to, size, "[%s]:%d", address, ntohs(in6->sin6_port));
+        uv_tcp_getpeername(&stream->uv.tcp, &name.any, &length) != 0)
+        return;
+    peer->family = (uint8_t)name.any.sa_family;
+    if (name.any.sa_family == AF_INET6) {
+        memcpy(peer->ip, &name.in6.sin6_addr, sizeof(name.in6.sin6_addr));
+        peer->port = ntohs(name.in6.sin6_port);
     } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&peer;
-
-        uv_ip4_name(in, address, sizeof(address));
-        snprintf(to, size, "%s:%d", address, ntohs(in->sin_port));
+        memcpy(peer->ip, &name.in.sin_addr, sizeof(name.in.sin_addr));
+        peer->port = ntohs(name.in.sin_port);
     }
+}
+
+void stream_write_peer(const struct stream_peer *peer, char *to, size_t size)
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+
+    if (peer->family != AF_INET && peer->family != AF_INET6) {
+        snprintf(to, size, "unix");
+        return;
+    }
+    uv_inet_ntop(peer->family, peer->ip, ip, sizeof(ip));
+    snprintf(to, size, peer->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, peer->port);
 }

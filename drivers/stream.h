@@ -99,7 +99,16 @@ void stream_close(struct stream *stream);
  * socket without waiting. A connection that owes nothing and has something is unusable. */
 bool stream_has_unread(const struct stream *stream);
 
-/* "127.0.0.1:5432", or "unix". Gives text to to; always ends it. */
-void stream_peer(const struct stream *stream, char *to, size_t size);
+/* Who is at the other end, in little room: asked while connected, told for ever after. */
+struct stream_peer {
+    uint8_t family; /* AF_INET, AF_INET6, or another for a Unix socket */
+    uint8_t ip[16];
+    uint16_t port;
+};
+
+void stream_get_peer(const struct stream *stream, struct stream_peer *peer);
+
+/* "127.0.0.1:5432", "[::1]:5432" or "unix". */
+void stream_write_peer(const struct stream_peer *peer, char *to, size_t size);
 
 #endif

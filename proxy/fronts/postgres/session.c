@@ -80,7 +80,7 @@ struct log_who session_who(const struct session *session, char address[64])
 {
     const struct broker_place *place = session->lease.place;
 
-    stream_peer(&session->stream, address, 64);
+    stream_write_peer(&session->peer, address, 64);
     return (struct log_who){
         .kind = 'C',
         .id = session->id,
@@ -462,8 +462,10 @@ void session_accept(struct front *front, uv_stream_t *listener)
     list_push_back(&front->sessions[SESSION_GREETING], &session->link);
     alarm_due_at(front->with.alarm, session->since + front->with.limits_ms[SESSION_GREETING]);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        stream_get_peer(&session->stream, &session->peer);
         session->greeting = greeting_begin(session);
+    }
     if (session->greeting != NULL)
         stream_read(&session->stream);
     else

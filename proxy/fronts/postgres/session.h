@@ -52,7 +52,8 @@ struct session {
     struct stream stream;
     struct broker_lease lease;
     struct front *front;
-    struct link link;          /* in front->sessions[state] */
+    struct link link; /* in front->sessions[state] */
+    struct stream_peer peer;
     struct greeting *greeting; /* while GREETING or WELCOMING */
     const void *canceling;     /* while CANCELING: the backend it waits for */
     uint64_t id;
