@@ -48,13 +48,15 @@ class Bench:
         self.script.write_text("select * from large;\n")
 
     def start(self):
-        for name, path in ((PGBOUNCER, shutil.which("pgbouncer")), (WEIR, program.find_program())):
-            own = self.folder / name
-            own.mkdir()
-            databases = {"main": f"host=127.0.0.1 port={self.postgres.port} dbname=main"}
-            self.targets[name] = Pooler(own, databases, secrets={"postgres": ""}, program=path, max_client_conn=15000,
-                                        default_pool_size=self.options.pool, listen_backlog=4096,
-                                        log_connections=0, log_disconnections=0, query_wait_timeout=0).start()
+        for path in (shutil.which("pgbouncer"), program.find_program()):
+            self.targets[PGBOUNCER if "pgbouncer" in path else WEIR] = self.pooler(path)
+
+    def pooler(self, path):
+        own = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        databases = {"main": f"host=127.0.0.1 port={self.postgres.port} dbname=main"}
+        return Pooler(own, databases, secrets={"postgres": ""}, program=path, max_client_conn=15000,
+                      default_pool_size=self.options.pool, listen_backlog=4096, log_connections=0,
+                      log_disconnections=0, query_wait_timeout=0).start()
 
     def close(self):
         for target in self.targets.values():
@@ -120,15 +122,19 @@ class Bench:
                 "others": (sum(calls.values()) - io - calls.get("epoll_ctl", 0)) / count}
 
     def memory(self, target):
-        """What an idle client costs that has run a query, once the first ones have warmed the program up."""
+        """What an idle client costs that has run a query: in a program of its own, which has freed nothing yet."""
         if not target.process:
             return {}
-        warm = self.idle_clients(target, 100)
-        before = target.process.pss_bytes()
-        idle = self.idle_clients(target, self.options.idle)
-        grown = target.process.pss_bytes() - before
-        for client in warm + idle:
-            client.socket.close()
+        fresh = self.pooler(target.program)
+        try:
+            clients = self.idle_clients(fresh, 100)
+            before = fresh.process.pss_bytes()
+            clients += self.idle_clients(fresh, self.options.idle)
+            grown = fresh.process.pss_bytes() - before
+            for client in clients:
+                client.socket.close()
+        finally:
+            fresh.close()
         return {"bytes": grown / self.options.idle}
 
     @staticmethod

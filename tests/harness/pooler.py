@@ -79,7 +79,8 @@ class Pooler:
         if not self.process.alive():
             raise AssertionError(f"{self.program} ended:\n{self.said()}")
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            for port in (self.port, self.http_port) if self.is_weir else (self.port,):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return True
         except OSError:
             return False
