@@ -83,9 +83,18 @@ static size_t read_record(struct tls *tls, uint8_t *to, size_t size)
 
     ERR_clear_error(); /* an old error would be taken for one of this call */
     tls->dry = SSL_read_ex(tls->ssl, to, size, &got) <= 0;
+    tls->read_needs = TLS_READABLE;
     if (tls->dry)
         explain_read(tls);
     return got;
+}
+
+/* The peer has asked for new keys while a record of ours was on its way. OpenSSL answers
+ * when that record has gone; if it reads another such message before, it mixes up the
+ * answer and the record, and breaks the connection ("bad length"). */
+static bool must_write_first(const struct tls *tls)
+{
+    return tls->begun > 0 && SSL_get_key_update_type(tls->ssl) != SSL_KEY_UPDATE_NONE;
 }
 
 /* A short answer is read with one system call: the loop will tell of more, if more comes.
@@ -96,6 +105,11 @@ size_t tls_read(struct tls *tls, uint8_t *to, size_t size)
 
     tls->dry = false;
     while (got < size && !tls->dry && may_read(tls)) {
+        if (must_write_first(tls)) {
+            tls->dry = true;
+            tls->read_needs = TLS_WRITABLE;
+            break;
+        }
         got += read_record(tls, to + got, size - got);
         if (got < BULK && !SSL_has_pending(tls->ssl))
             break;
