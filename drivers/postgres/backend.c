@@ -233,7 +233,8 @@ static void on_drained(struct stream *stream)
 /* ---- closing ----------------------------------------------------------------------------------
  */
 
-/* libpq says goodbye, unless that would fall into the middle of a message. */
+/* libpq says goodbye, under TLS as well, unless that would fall into the middle of a message.
+ * It frees the SSL that the stream was lent: so the stream is closed before. */
 static void destroy(struct backend *backend)
 {
     if (backend->conn != NULL && (backend->half_sent || !relay_is_settled(&backend->relay, NULL)))
@@ -300,29 +301,36 @@ static void prove(struct backend *backend)
     send_bytes(backend, &out);
 }
 
+/* Under TLS the bytes go through libpq's own SSL: the keys are in there. */
+static enum err adopt(struct backend *backend)
+{
+    PGconn *conn = backend->conn;
+    struct stream_home *home = backend->home->streams;
+    SSL *ssl = PQsslInUse(conn) ? PQsslStruct(conn, "OpenSSL") : NULL;
+    int fd;
+
+    if (PQsslInUse(conn) && ssl == NULL)
+        return ERR_NOT_SUPPORTED; /* a libpq built with something else */
+    fd = dup(PQsocket(conn));     /* so that PQfinish and uv_close each have their own */
+    if (fd < 0)
+        return ERR_IO;
+    backend->adopted = true;
+    if (ssl != NULL)
+        return stream_adopt_tls(&backend->stream, home, &stream_events, fd, ssl);
+    return stream_adopt(&backend->stream, home, &stream_events, fd);
+}
+
 static void on_login(void *owner, PGconn *conn, const char *why)
 {
     struct backend *backend = owner;
-    int fd;
+    enum err e;
 
     backend->login = NULL;
     backend->conn = conn;
-    if (conn == NULL) {
+    if (conn == NULL)
         lose(backend, ERR_BACKEND_DOWN, why);
-        return;
-    }
-    if (PQsslInUse(conn)) {
-        lose(backend, ERR_NOT_SUPPORTED, "TLS to the server is not supported yet");
-        return;
-    }
-    fd = dup(PQsocket(conn)); /* so that PQfinish and uv_close each have their own */
-    if (fd < 0) {
-        lose(backend, ERR_IO, "no descriptor is left for the connection");
-        return;
-    }
-    backend->adopted = true;
-    if (stream_adopt(&backend->stream, backend->home->streams, &stream_events, fd) != ERR_OK)
-        lose(backend, ERR_IO, "the connection cannot be taken over from libpq");
+    else if ((e = adopt(backend)) != ERR_OK)
+        lose(backend, e, "the connection cannot be taken over from libpq");
     else
         prove(backend);
 }

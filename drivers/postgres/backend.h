@@ -11,9 +11,10 @@
  *      LOGIN --> PROVING --> FREE <--> LEASED --> LEFT --> CLEANING --> FREE
  *         `---------`---------`----------`---------`----------`-----> CLOSING
  *
- * libpq logs in; then its socket is duplicated into a stream and libpq is not asked again,
- * save for cancels and the goodbye. PROVING is one Sync of our own: that its answer is the
- * first thing to arrive shows that libpq has left no byte behind.
+ * libpq logs in; then its socket is duplicated into a stream, and its SSL lent to it if it
+ * has one; libpq is not asked again, save for cancels and the goodbye. PROVING is one Sync
+ * of our own: that its answer is the first thing to arrive shows that libpq has left no
+ * byte behind.
  *
  * Ownership: backend_open gives the backend, backend_close takes it. events.lost comes at
  * most once and leaves only backend_close to be called.

@@ -80,7 +80,7 @@ struct log_who session_who(const struct session *session, char address[64])
 {
     const struct broker_place *place = session->lease.place;
 
-    stream_write_peer(&session->peer, address, 64);
+    peer_write(&session->peer, address, 64);
     return (struct log_who){
         .kind = 'C',
         .id = session->id,
@@ -463,8 +463,8 @@ void session_accept(struct front *front, uv_stream_t *listener)
     alarm_due_at(front->with.alarm, session->since + front->with.limits_ms[SESSION_GREETING]);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {
-        stream_keep_alive(&session->stream, &front->with.keepalive);
-        stream_get_peer(&session->stream, &session->peer);
+        peer_keep_alive(&session->stream, &front->with.keepalive);
+        peer_get(&session->stream, &session->peer);
         session->greeting = greeting_begin(session);
     }
     if (session->greeting != NULL)
