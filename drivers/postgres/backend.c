@@ -78,6 +78,8 @@ static void clean_on(struct backend *backend)
     } else if (relay->pinned != 0 && !backend->resetting && backend->reset_query != NULL) {
         backend->resetting = true;
         ask_query(backend, backend->reset_query);
+    } else if (!relay_is_settled(relay, NULL)) {
+        lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
     } else {
         backend->resetting = false;
         set_free(backend);
