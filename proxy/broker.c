@@ -75,7 +75,8 @@ static void grant(struct broker_place *place, const struct pool_order *order)
         return;
     lease->backend = pool_server_connection(order->server);
     backend_lease(lease->backend, lease, lease->wanted ? lease->wanted : place->standard);
-    lease->events->granted(lease);
+    if (lease->backend != NULL) /* else it was lost at once, and the client was told */
+        lease->events->granted(lease);
 }
 
 static void refuse(struct broker_place *place, const struct pool_order *order)

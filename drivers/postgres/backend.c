@@ -63,6 +63,17 @@ static void set_free(struct backend *backend)
     become(backend, BACKEND_FREE);
 }
 
+/* In session mode that is the operator's business. In the others what pins a client has no
+ * place on the server of another, whatever the configuration says. */
+static const char *reset_query(const struct backend *backend)
+{
+    bool by_mode = (backend->relay.pinned & 1u << RELAY_PIN_MODE) != 0;
+
+    if (backend->relay.pinned == 0 || backend->resetting)
+        return NULL;
+    return by_mode ? backend->reset_query : "DISCARD ALL";
+}
+
 /* One step at a time: each time the server has answered the last one, or a cancel has come
  * to its end. A cancel under way must not hit the ROLLBACK (trap 28). */
 static void clean_on(struct backend *backend)
@@ -75,9 +86,9 @@ static void clean_on(struct backend *backend)
         return;
     } else if (relay->status != 'I') {
         ask_query(backend, "ROLLBACK");
-    } else if (relay->pinned != 0 && !backend->resetting && backend->reset_query != NULL) {
+    } else if (reset_query(backend) != NULL) {
+        ask_query(backend, reset_query(backend));
         backend->resetting = true;
-        ask_query(backend, backend->reset_query);
     } else if (!relay_is_settled(relay, NULL)) {
         lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
     } else {
@@ -87,10 +98,10 @@ static void clean_on(struct backend *backend)
     }
 }
 
-void backend_clean(struct backend *backend, const char *reset_query)
+void backend_clean(struct backend *backend, const char *session_reset_query)
 {
     become(backend, BACKEND_CLEANING);
-    backend->reset_query = reset_query;
+    backend->reset_query = session_reset_query;
     backend->relay.failed = false; /* what failed has changed nothing */
     if (relay_owes(&backend->relay) && backend_cancel(backend) != ERR_OK)
         lose(backend, ERR_BACKEND_LOST, "what it was doing could not be canceled");

@@ -78,7 +78,7 @@ struct backend {
     uint64_t id;        /* for the log; the owner's to set */
     struct login *login;
     PGconn *conn;
-    const char *reset_query;             /* for what pinned clients leave; may be NULL */
+    const char *reset_query;             /* in session mode; may be NULL */
     const struct parameters *parameters; /* as the server has reported them last; held */
     struct bytes ahead;                  /* ours, and goes with what is sent next */
     char failure[200];                   /* the server's words about what we asked */
@@ -110,8 +110,9 @@ enum backend_leftovers { BACKEND_LEFT_NOTHING, BACKEND_LEFT_STATE, BACKEND_LEFT_
 enum backend_leftovers backend_leave(struct backend *backend,
                                      const struct relay_sent *sent) MUST_CHECK;
 
-/* Cancels what still runs, rolls back, resets what a pinned client left. */
-void backend_clean(struct backend *backend, const char *reset_query);
+/* Cancels what still runs, rolls back, resets what a pinned client left: in session mode by
+ * session_reset_query, lent until then, which may be NULL. */
+void backend_clean(struct backend *backend, const char *session_reset_query);
 
 /* Cancels what the server is doing for its client, if it is doing anything. */
 enum err backend_cancel(struct backend *backend) MUST_CHECK;

@@ -3,7 +3,7 @@ import concurrent.futures
 
 import psycopg
 import pytest
-from harness.wire import Wire, query
+from harness.wire import SYNC, Wire, bind, execute, parse, query
 
 ZONES = ["UTC", "Asia/Tokyo", "Europe/Rome", "America/Lima", "Africa/Cairo"]
 
@@ -63,6 +63,16 @@ def test_a_setting_the_server_does_not_report_keeps_its_server_and_is_gone_with_
     assert show(client, "work_mem") == "77kB"
     client.close()
     assert show(connect(weir), "work_mem") != "77kB"
+
+
+def test_what_pinned_a_client_is_gone_with_it_whatever_the_configuration_says(pooler, connect):
+    weir = pooler(default_pool_size=1, server_reset_query="")
+    for text in ("select 'first'", "select 'second'"):
+        client = Wire(weir.port)
+        client.login("ana")
+        answer = client.ask(parse("same_name", text), bind("", "same_name"), execute(), SYNC)
+        assert next(each for each in answer if each.kind == "D").cells() == [text[8:-1]]
+        client.socket.close()
 
 
 def test_a_value_the_server_does_not_take_is_told_to_the_client_that_wants_it(weir, wire, connect):
