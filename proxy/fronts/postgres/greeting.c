@@ -138,12 +138,15 @@ static void work(struct offload_job *job)
 static void have_keys(struct greeting *greeting)
 {
     struct bytes out = {0};
+    enum auth_step step = auth_derived(greeting->auth, &out); /* keeps them for others, too */
 
     greeting->deriving = false;
-    if (greeting->session == NULL)
-        destroy(greeting);
-    else
-        advance(greeting, auth_derived(greeting->auth, &out), &out);
+    if (greeting->session != NULL) {
+        advance(greeting, step, &out);
+        return;
+    }
+    bytes_free(&out);
+    destroy(greeting);
 }
 
 static void on_derived(struct offload_job *job)

@@ -19,6 +19,7 @@ const char *const session_state_names[SESSION_STATE_COUNT] = {
 typedef size_t step(struct session *session, struct slice in);
 
 static step greet, keep, pass_on, discard;
+static void welcome(struct session *session);
 
 #define MAY(state) (1u << SESSION_##state)
 #define MAY_END    (MAY(LEAVING) | MAY(CLOSING))
@@ -32,7 +33,7 @@ static const struct {
 } life[SESSION_STATE_COUNT] = {
     [SESSION_GREETING] = {greet, MAY(WELCOMING) | MAY(RESTING) | MAY(CANCELING) | MAY_END,
                           ERR_LOGIN_TOO_LONG},
-    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_OK},
+    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_LOGIN_TOO_LONG},
     [SESSION_RESTING] = {pass_on, MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
     [SESSION_QUEUEING] = {keep, MAY(WORKING) | MAY(RESTING) | MAY_END, ERR_OK},
     [SESSION_WORKING] = {pass_on, MAY(HOLDING) | MAY(PINNED) | MAY(RESTING) | MAY_END,
@@ -100,20 +101,32 @@ static void say(struct session *session, enum log_level level, const char *what,
 
 /* ---- from state to state ----------------------------------------------------------- */
 
-static void become(struct session *session, enum session_state state)
+/* Its time in that state begins now; who came last is at the back. */
+static void enter(struct session *session, enum session_state state)
 {
     struct front *front = session->front;
     uint64_t limit = front->with.limits_ms[state];
 
-    if (session->state == state)
-        return;
-    REQUIRE(life[session->state].may_become & (1u << state));
-    list_remove(&front->sessions[session->state], &session->link);
     list_push_back(&front->sessions[state], &session->link);
     session->state = (uint8_t)state;
     session->since = uv_now(front->with.streams->loop);
     if (limit > 0)
         alarm_due_at(front->with.alarm, session->since + limit);
+}
+
+static void become(struct session *session, enum session_state state)
+{
+    if (session->state == state)
+        return;
+    REQUIRE(life[session->state].may_become & (1u << state));
+    list_remove(&session->front->sessions[session->state], &session->link);
+    enter(session, state);
+}
+
+static void begin_anew(struct session *session)
+{
+    list_remove(&session->front->sessions[session->state], &session->link);
+    enter(session, (enum session_state)session->state);
 }
 
 /* Whatever it has of a pool it has no more. */
@@ -125,15 +138,19 @@ static void detach(struct session *session)
         broker_give_up(&session->lease);
 }
 
+static void end_greeting(struct session *session)
+{
+    greeting_abandon(session->greeting);
+    session->greeting = NULL;
+}
+
 void session_close(struct session *session)
 {
     if (session->state == SESSION_CLOSING)
         return;
     detach(session);
     become(session, SESSION_CLOSING);
-    if (session->greeting != NULL)
-        greeting_abandon(session->greeting);
-    session->greeting = NULL;
+    end_greeting(session);
     stream_close(&session->stream);
 }
 
@@ -143,6 +160,7 @@ static void leave(struct session *session)
 {
     detach(session);
     become(session, SESSION_LEAVING);
+    end_greeting(session);
     stream_finish(&session->stream);
     stream_read(&session->stream);
 }
@@ -161,6 +179,9 @@ static void write_error(struct session *session, const char *severity, enum err 
 
 void session_fail(struct session *session, enum err why, const char *text)
 {
+    struct backend *backend = session->lease.backend;
+    bool cut = backend != NULL && backend_is_mid_answer(backend);
+
     if (is_over(session))
         return;
     if (text == NULL || text[0] == '\0')
@@ -170,7 +191,8 @@ void session_fail(struct session *session, enum err why, const char *text)
     if (why == ERR_PROTOCOL)
         session->front->with.metrics->protocol_violations++;
     detach(session);
-    write_error(session, "FATAL", why, text);
+    if (!cut) /* else our words would be taken for a part of a row */
+        write_error(session, "FATAL", why, text);
     leave(session);
 }
 
@@ -216,9 +238,11 @@ static void send_to_server(struct session *session, const struct relay_plan *pla
     struct backend *backend = session->lease.backend;
     struct metrics_pool *metrics = metrics_of(session);
 
-    if (session->state != SESSION_WORKING) {
-        become(session, SESSION_WORKING);
+    if (session->state != SESSION_WORKING && relay_owes(&backend->relay)) {
         session->query_us = now_us();
+        if (session->state == SESSION_PINNED)
+            session->asked_us = session->query_us;
+        become(session, SESSION_WORKING);
     }
     for (size_t i = 0; i < plan->count; i++)
         metrics->bytes_from_clients += plan->slices[i].length;
@@ -309,9 +333,12 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
         metrics->queries += plan->queries;
         metrics->transactions += plan->transactions;
         histogram_record(&metrics->query, now - session->query_us);
-        if (plan->transactions > 0)
+        if (plan->transactions > 0) {
             histogram_record(&metrics->transaction, now - session->asked_us);
+            session->asked_us = now;
+        }
         session->query_us = now;
+        begin_anew(session); /* what is owed next is another query */
     }
     if (!session->server_paused && stream_queued(&session->stream) > MOST_QUEUED) {
         session->server_paused = true;
@@ -326,16 +353,29 @@ static void go_on(struct session *session)
         stream_again(&session->stream);
 }
 
-/* The client has no server any more, and may go on with what it has sent ahead. */
+/* The client may go on, and with what it has sent ahead. Who does not read what was
+ * answered is not asked what else it wants. */
+static void listen_again(struct session *session)
+{
+    if (stream_queued(&session->stream) > MOST_QUEUED) {
+        stream_pause(&session->stream);
+        session->held_back = true;
+        return;
+    }
+    stream_read(&session->stream);
+    if (session->held_back)
+        go_on(session);
+}
+
+/* The client has no server any more. */
 static void rest(struct session *session)
 {
     become(session, SESSION_RESTING);
     session->server_paused = false;
-    stream_read(&session->stream);
     if (session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
-    else if (session->held_back)
-        go_on(session);
+    else
+        listen_again(session);
 }
 
 static void on_turn(struct broker_lease *lease)
@@ -358,7 +398,9 @@ static void on_turn(struct broker_lease *lease)
         become(session, SESSION_PINNED);
     else
         become(session, SESSION_HOLDING);
-    if (session->held_back)
+    if (session->state == SESSION_PINNED && session->front->draining)
+        session_fail(session, ERR_SHUTTING_DOWN, NULL);
+    else if (session->held_back)
         go_on(session);
 }
 
@@ -373,7 +415,9 @@ static void on_drained(struct stream *stream)
 {
     struct session *session = session_of(stream);
 
-    if (session->server_paused && session->lease.backend != NULL)
+    if (session->state == SESSION_RESTING)
+        listen_again(session);
+    else if (session->server_paused && session->lease.backend != NULL)
         stream_read(&session->lease.backend->stream);
     session->server_paused = false;
 }
@@ -385,7 +429,7 @@ static void on_granted(struct broker_lease *lease)
 
     if (session->state == SESSION_WELCOMING) { /* it only wanted to know what to say */
         broker_leave(lease, &session->sent);
-        session_welcome(session);
+        welcome(session);
         return;
     }
     become(session, SESSION_WORKING);
@@ -458,9 +502,7 @@ void session_accept(struct front *front, uv_stream_t *listener)
     session->front = front;
     session->id = ++front->next_id;
     session->lease.events = &lease_events;
-    session->since = uv_now(front->with.streams->loop);
-    list_push_back(&front->sessions[SESSION_GREETING], &session->link);
-    alarm_due_at(front->with.alarm, session->since + front->with.limits_ms[SESSION_GREETING]);
+    enter(session, SESSION_GREETING);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK)
         session->greeting = greeting_begin(session);
@@ -481,18 +523,12 @@ static void add_parameters(struct session *session, struct bytes *out)
                                   parameters_value(session->lease.wanted, (enum parameters_name)i));
 }
 
-/* Once a server of its pool was seen, every client of the pool can be greeted at once. */
-void session_welcome(struct session *session)
+static void welcome(struct session *session)
 {
     struct front *front = session->front;
     struct broker_place *place = session->lease.place;
     struct bytes out = {0};
 
-    if (place->welcome.length == 0) {
-        become(session, SESSION_WELCOMING);
-        broker_ask(&session->lease, true);
-        return;
-    }
     if (session->slot == SESSION_NO_SLOT && front_enroll(front, session) != ERR_OK) {
         session_fail(session, ERR_NO_MEMORY, NULL);
         return;
@@ -501,8 +537,7 @@ void session_welcome(struct session *session)
     add_parameters(session, &out);
     wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
     wire_add_ready_for_query(&out, 'I');
-    greeting_abandon(session->greeting);
-    session->greeting = NULL;
+    end_greeting(session);
     if (out.failed)
         session_fail(session, ERR_NO_MEMORY, NULL);
     else
@@ -515,6 +550,17 @@ void session_welcome(struct session *session)
     rest(session);
 }
 
+/* Once a server of its pool was seen, every client of the pool can be greeted at once. */
+void session_welcome(struct session *session)
+{
+    if (session->lease.place->standard != NULL) {
+        welcome(session);
+        return;
+    }
+    become(session, SESSION_WELCOMING);
+    broker_ask(&session->lease, true);
+}
+
 /* ---- cancels
  * -------------------------------------------------------------------------------------- */
 
@@ -522,8 +568,7 @@ void session_wait_for_cancel(struct session *session, const void *backend)
 {
     become(session, SESSION_CANCELING);
     session->canceling = backend;
-    greeting_abandon(session->greeting);
-    session->greeting = NULL;
+    end_greeting(session);
     if (backend == NULL)
         session_close(session);
 }
@@ -542,6 +587,8 @@ const void *session_cancel(struct session *session)
     }
     if (backend == NULL || backend_cancel(backend) != ERR_OK)
         return NULL;
+    if (backend->canceling == 0)
+        return NULL;
     metrics_of(session)->cancels++;
-    return backend->canceling > 0 ? backend : NULL;
+    return backend;
 }
