@@ -27,6 +27,11 @@ void alarm_due_at(struct alarm *alarm, uint64_t when)
     uv_timer_start(&alarm->timer, on_timer, when > now ? when - now : 0, 0);
 }
 
+void alarm_release(struct alarm *alarm)
+{
+    uv_unref((uv_handle_t *)&alarm->timer);
+}
+
 void alarm_close(struct alarm *alarm)
 {
     if (!uv_is_closing((uv_handle_t *)&alarm->timer))

@@ -25,6 +25,9 @@ struct alarm {
 
 void alarm_init(struct alarm *alarm, uv_loop_t *loop, void *owner, alarm_tick *tick);
 void alarm_due_at(struct alarm *alarm, uint64_t when);
+
+/* It keeps the loop going no more, but still rings while others do. */
+void alarm_release(struct alarm *alarm);
 void alarm_close(struct alarm *alarm);
 
 #endif

@@ -74,8 +74,9 @@ static void grant(struct broker_place *place, const struct pool_order *order)
     if (withdrawn(place, order->server, order->idle_ms))
         return;
     lease->backend = pool_server_connection(order->server);
-    backend_lease(lease->backend, lease, lease->wanted ? lease->wanted : place->standard);
-    if (lease->backend != NULL) /* else it was lost at once, and the client was told */
+    backend_lease(lease->backend, lease,
+                  lease->wanted ? lease->wanted : lease->backend->parameters);
+    if (lease->backend != NULL) /* else it was lost at once, and that was told */
         lease->events->granted(lease);
 }
 
@@ -182,10 +183,13 @@ static void on_lost(struct backend *backend, enum err e, const char *why)
     struct broker_place *place = backend->owner;
     struct pool_server *server = backend->slot;
     struct broker_lease *lease = backend->client;
-    bool told = backend->relay.dying;
-    bool cut = backend->relay.remaining > 0 && !backend->relay.swallow;
+    uint64_t since;
+    bool opening = pool_server_state(server, &since) == POOL_SERVER_OPENING;
+    bool told = backend->told;
+    bool cut = backend_is_mid_answer(backend);
 
-    if (backend->conn == NULL || e != ERR_BACKEND_LOST) {
+    (void)e;
+    if (opening) {
         say(place, backend, "server login failed", why);
         place->metrics.servers_not_opened++;
         remember_why(place, why);

@@ -53,8 +53,9 @@ struct broker_place {
     char *strings; /* those of terms; database and user come first and are the key */
     size_t key_length;
     struct broker_terms terms;
-    struct bytes welcome; /* ParameterStatus messages; empty before the first opening */
-    const struct parameters *standard; /* how its servers are set when they are new; held */
+    struct bytes welcome;              /* ParameterStatus messages, of the server opened last */
+    const struct parameters *standard; /* how its servers are set when they are new; held; NULL
+                                        * before the first was opened */
     char why[256];                     /* why the last opening failed */
     struct metrics_pool metrics;
     bool carrying_out;

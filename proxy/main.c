@@ -78,6 +78,8 @@ static int run(const struct config *config, struct log *log)
             unlink(settings->pidfile);
         status = 0;
     }
+    if (worker.stuck) /* exit() would wait for libuv's threads, and those wait for a server */
+        _exit(status);
     worker_fini(&worker);
     return status;
 }

@@ -227,6 +227,8 @@ static const struct option_row rows[] = {
         "How much is logged."},
 
     /* weir's own */
+    {"client_message_timeout",      OPTION_SECONDS,              AT(client_message_timeout_ms), "60",            LIVE,
+        "How long a client that has a server may send nothing in the middle of a message; 0: for ever (not in PgBouncer)."},
     {"log_format",                  OPTION_WORD("text json"),    AT(log_format),               "text",          LIVE,
         "How a line of the log is written (not in PgBouncer)."},
     {"max_waiting_clients",         COUNT,                       AT(max_waiting_clients),      "0",             LIVE,

@@ -58,7 +58,7 @@ struct settings {
 
     /* how long */
     uint64_t cancel_wait_timeout_ms;
-    uint64_t client_idle_timeout_ms, client_login_timeout_ms;
+    uint64_t client_idle_timeout_ms, client_login_timeout_ms, client_message_timeout_ms;
     uint64_t idle_transaction_timeout_ms, query_timeout_ms, query_wait_timeout_ms;
     uint64_t server_connect_timeout_ms, server_idle_timeout_ms;
     uint64_t server_lifetime_ms, server_login_retry_ms, server_reset_timeout_ms;

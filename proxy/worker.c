@@ -32,7 +32,7 @@ static void close_everything(struct worker *worker)
     if (worker->closed)
         return;
     worker->closed = true;
-    alarm_close(&worker->alarm);
+    alarm_release(&worker->alarm); /* threads may still be at work, and not for ever */
     for (size_t i = 0; i < WORKER_SIGNALS; i++)
         uv_close((uv_handle_t *)&worker->signals[i], NULL);
     uv_close((uv_handle_t *)&worker->between, NULL);
@@ -90,7 +90,7 @@ static void end_phase(struct worker *worker)
         stop(worker);
     } else {
         log_write(worker->log, LOG_LEVEL_WARNING, NULL, "not all connections could be closed");
-        worker->abandoned = true;
+        worker->stuck = true;
         uv_stop(&worker->loop);
     }
 }
@@ -168,7 +168,9 @@ static enum err set_up_front(struct worker *worker)
         .limits_ms =
             {
                 [SESSION_GREETING] = settings->client_login_timeout_ms,
+                [SESSION_WELCOMING] = settings->client_login_timeout_ms,
                 [SESSION_RESTING] = settings->client_idle_timeout_ms,
+                [SESSION_SENDING] = settings->client_message_timeout_ms,
                 [SESSION_WORKING] = settings->query_timeout_ms,
                 [SESSION_HOLDING] = settings->idle_transaction_timeout_ms,
                 [SESSION_PINNED] = settings->client_idle_timeout_ms,
@@ -316,10 +318,9 @@ void worker_run(struct worker *worker)
 /* Also after a failed start: whatever is open is closed by a loop that has nothing else. */
 void worker_fini(struct worker *worker)
 {
-    if (worker->abandoned) /* something hangs; the process ends with it */
-        return;
     stop(worker);
     close_everything(worker);
+    alarm_close(&worker->alarm);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     front_fini(&worker->front);
     broker_fini(&worker->broker);

@@ -170,6 +170,19 @@ static void after_turn(struct backend *backend)
     }
 }
 
+/* What the server reports and what does not follow the client (who it is for the server now,
+ * say) must not be left to the next one. That the server was promoted is nobody's doing. */
+static void pin_by_report(struct backend *backend, const char *name, struct slice value)
+{
+    const char *at_login = PQparameterStatus(backend->conn, name);
+
+    if (backend->state != BACKEND_LEASED || strcmp(name, "in_hot_standby") == 0)
+        return;
+    if (at_login == NULL || strlen(at_login) != value.length ||
+        memcmp(at_login, value.at, value.length) != 0)
+        backend->relay.pinned |= 1u << RELAY_PIN_SETTING;
+}
+
 /* A ParameterStatus: name and value, each with its NUL. */
 static void note_parameter(struct backend *backend, struct slice body)
 {
@@ -183,6 +196,8 @@ static void note_parameter(struct backend *backend, struct slice body)
     if (parameters_find(name) != PARAMETERS_COUNT)
         backend->parameters = parameters_change(&backend->home->parameters, backend->parameters,
                                                 parameters_find(name), value);
+    else
+        pin_by_report(backend, (const char *)body.at, value);
 }
 
 static void note_failure(struct backend *backend, struct slice body)
@@ -219,6 +234,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
     if (backend->state == BACKEND_CLOSING)
         return in.length;
     backend->whole = used == in.length;
+    backend->told = backend->relay.dying && !backend->relay.swallow && plan.verdict != RELAY_BROKEN;
     if (plan.verdict == RELAY_BROKEN)
         lose(backend, ERR_BACKEND_LOST, "it sent something that is not the protocol");
     else if (backend->relay.dying && backend->relay.remaining == 0)
@@ -423,6 +439,11 @@ void backend_send(struct backend *backend, const struct slice *slices, size_t co
         stream_write(&backend->stream, slices, count);
 }
 
+bool backend_is_mid_answer(const struct backend *backend)
+{
+    return backend->relay.remaining > 0 && !backend->relay.swallow;
+}
+
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
 {
     return backend->whole && backend->canceling == 0 && backend->relay.pinned == 0 &&
@@ -445,9 +466,10 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
         return BACKEND_LEFT_NOTHING;
     }
     become(backend, BACKEND_LEFT);
-    backend->half_sent = sent->remaining > 0 && !sent->swallow;
+    backend->half_sent = relay_is_half_sent(sent);
     if (!relay_abandon(relay, sent, &out)) {
         bytes_free(&out);
+        (void)!backend_cancel(backend); /* it is closed all the same: at best, in vain */
         return BACKEND_LEFT_UNKNOWN;
     }
     send_bytes(backend, &out);

@@ -84,6 +84,7 @@ struct backend {
     char failure[200];                   /* the server's words about what we asked */
     bool adopted, resetting, half_sent;
     bool whole;         /* no part of a message has come without the rest */
+    bool told;          /* its client has heard from the server itself why it ends */
     unsigned canceling; /* cancels that may still hit it */
 };
 
@@ -98,6 +99,9 @@ bool backend_is_stale(const struct backend *backend);
 /* Its settings become those the client wants, by what goes ahead of its first message. */
 void backend_lease(struct backend *backend, void *client, const struct parameters *wanted);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
+
+/* Whether its client has got the beginning of a message, and not yet its end. */
+bool backend_is_mid_answer(const struct backend *backend);
 
 /* Whether its client has nothing to keep it for. */
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent);

@@ -165,6 +165,11 @@ static void refuse(struct relay_sent *sent, uint8_t type, struct relay_plan *pla
     }
 }
 
+static bool is_worth_a_server(struct slice message)
+{
+    return message.length >= RELAY_WHOLE_BELOW || message.length > bytes_u32(message.at + 1);
+}
+
 /* Looks at the next message. False: not now, for the reason in plan->verdict. */
 static bool begin_client_message(struct relay *relay, struct relay_sent *sent, struct slice message,
                                  struct relay_plan *plan)
@@ -174,6 +179,10 @@ static bool begin_client_message(struct relay *relay, struct relay_sent *sent, s
     plan->verdict = judge(relay, message, plan);
     if (plan->verdict == RELAY_NEEDS_SERVER && sent->refusing)
         plan->verdict = RELAY_GO_ON;
+    else if (plan->verdict == RELAY_NEEDS_SERVER && !is_worth_a_server(message)) {
+        plan->verdict = RELAY_GO_ON;
+        return false;
+    }
     if (plan->verdict != RELAY_GO_ON)
         return false;
     sent->remaining = 1 + bytes_u32(message.at + 1);
@@ -500,7 +509,12 @@ bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent)
 {
     return relay->owed.length == 0 && relay->remaining == 0 && relay->status == 'I' &&
            relay->copy == 0 && !relay->skipping && !relay->unsynced && !relay->in_batch &&
-           (sent == NULL || sent->remaining == 0 || sent->swallow);
+           (sent == NULL || !relay_is_half_sent(sent));
+}
+
+bool relay_is_half_sent(const struct relay_sent *sent)
+{
+    return sent->remaining > 0 && !sent->swallow;
 }
 
 void relay_attach(struct relay *relay)
@@ -526,7 +540,7 @@ void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out)
 
 bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct bytes *out)
 {
-    bool half = sent->remaining > 0 && !sent->swallow;
+    bool half = relay_is_half_sent(sent);
 
     relay->nobody = relay->swallow = true;
     if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)

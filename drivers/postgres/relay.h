@@ -52,6 +52,10 @@ struct relay_sent {
     bool in_batch;      /* the request refused is a batch, which only a Sync ends */
 };
 
+/* A request shorter than that wants a server only when it is complete: who sends half a
+ * message and falls silent keeps nobody waiting but itself. */
+enum { RELAY_WHOLE_BELOW = 16 * 1024 };
+
 enum relay_verdict {
     RELAY_GO_ON,        /* all that could be used was used */
     RELAY_NEEDS_SERVER, /* the next message wants a server, and there is none */
@@ -124,6 +128,9 @@ size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan
  * not count: they say what must happen before somebody else may have it. */
 bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent);
 bool relay_owes(const struct relay *relay);
+
+/* Whether the server has been sent the beginning of a message and not its end. */
+bool relay_is_half_sent(const struct relay_sent *sent);
 
 /* weir itself asks something: adds the message to out and its answer to what is owed. Only
  * while nothing is owed and nothing is half sent. */

@@ -110,8 +110,8 @@ static struct slice canonical(enum parameters_name name, struct slice value)
     return value;
 }
 
-const struct parameters *greeting_settings(const struct greeting *greeting,
-                                           const struct broker_place *place)
+static const struct parameters *wanted_settings(const struct greeting *greeting,
+                                                const struct broker_place *place)
 {
     struct slice rest = {greeting->parameters.at, greeting->parameters.length}, name, value;
     const struct parameters *wanted = parameters_hold(place->standard);
@@ -123,6 +123,18 @@ const struct parameters *greeting_settings(const struct greeting *greeting,
             wanted = parameters_change(&place->broker->home.parameters, wanted, which,
                                        canonical(which, value));
     }
+    return wanted;
+}
+
+const struct parameters *greeting_write_welcome(const struct greeting *greeting,
+                                                const struct broker_place *place, struct bytes *out)
+{
+    const struct parameters *wanted = wanted_settings(greeting, place);
+
+    bytes_add(out, place->welcome.at, place->welcome.length);
+    for (unsigned i = 0; i < PARAMETERS_COUNT; i++)
+        wire_add_parameter_status(out, parameters_names[i],
+                                  parameters_value(wanted, (enum parameters_name)i));
     return wanted;
 }
 
@@ -138,12 +150,15 @@ static void work(struct offload_job *job)
 static void have_keys(struct greeting *greeting)
 {
     struct bytes out = {0};
+    enum auth_step step = auth_derived(greeting->auth, &out); /* keeps them for others, too */
 
     greeting->deriving = false;
-    if (greeting->session == NULL)
-        destroy(greeting);
-    else
-        advance(greeting, auth_derived(greeting->auth, &out), &out);
+    if (greeting->session != NULL) {
+        advance(greeting, step, &out);
+        return;
+    }
+    bytes_free(&out);
+    destroy(greeting);
 }
 
 static void on_derived(struct offload_job *job)

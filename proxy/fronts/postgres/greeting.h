@@ -31,8 +31,10 @@ struct greeting *greeting_begin(struct session *session) MUST_CHECK;
 size_t greeting_bytes(struct greeting *greeting, struct slice in);
 void greeting_abandon(struct greeting *greeting);
 
-/* Gives, held, how the client wants its servers: as they are, but for what it asked for. */
-const struct parameters *greeting_settings(const struct greeting *greeting,
-                                           const struct broker_place *place) MUST_CHECK;
+/* Adds the ParameterStatus messages the client is welcomed with. Gives, held, how it wants its
+ * servers: as they are anyway, but for what it asked for in its first packet. */
+const struct parameters *greeting_write_welcome(const struct greeting *greeting,
+                                                const struct broker_place *place,
+                                                struct bytes *out) MUST_CHECK;
 
 #endif

@@ -19,9 +19,11 @@ const char *const session_state_names[SESSION_STATE_COUNT] = {
 typedef size_t step(struct session *session, struct slice in);
 
 static step greet, keep, pass_on, discard;
+static void welcome(struct session *session);
 
 #define MAY(state) (1u << SESSION_##state)
 #define MAY_END    (MAY(LEAVING) | MAY(CLOSING))
+#define MAY_WORK   (MAY(SENDING) | MAY(WORKING) | MAY(HOLDING) | MAY(PINNED))
 
 /* What a session does with what its client sends, where it may go, and what it says when
  * it has been in a state for too long. Who waits for a server is told by its pool. */
@@ -32,15 +34,13 @@ static const struct {
 } life[SESSION_STATE_COUNT] = {
     [SESSION_GREETING] = {greet, MAY(WELCOMING) | MAY(RESTING) | MAY(CANCELING) | MAY_END,
                           ERR_LOGIN_TOO_LONG},
-    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_OK},
+    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_LOGIN_TOO_LONG},
     [SESSION_RESTING] = {pass_on, MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
     [SESSION_QUEUEING] = {keep, MAY(WORKING) | MAY(RESTING) | MAY_END, ERR_OK},
-    [SESSION_WORKING] = {pass_on, MAY(HOLDING) | MAY(PINNED) | MAY(RESTING) | MAY_END,
-                         ERR_QUERY_TOO_LONG},
-    [SESSION_HOLDING] = {pass_on, MAY(WORKING) | MAY(PINNED) | MAY(RESTING) | MAY_END,
-                         ERR_IN_TRANSACTION_TOO_LONG},
-    [SESSION_PINNED] = {pass_on, MAY(WORKING) | MAY(HOLDING) | MAY(RESTING) | MAY_END,
-                        ERR_IDLE_TOO_LONG},
+    [SESSION_SENDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_MESSAGE_TOO_LONG},
+    [SESSION_WORKING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_QUERY_TOO_LONG},
+    [SESSION_HOLDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IN_TRANSACTION_TOO_LONG},
+    [SESSION_PINNED] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IDLE_TOO_LONG},
     [SESSION_CANCELING] = {discard, MAY_END, ERR_CLOSED},
     [SESSION_LEAVING] = {discard, MAY(CLOSING), ERR_CLOSED},
     [SESSION_CLOSING] = {discard, 0, ERR_CLOSED},
@@ -100,20 +100,32 @@ static void say(struct session *session, enum log_level level, const char *what,
 
 /* ---- from state to state ----------------------------------------------------------- */
 
-static void become(struct session *session, enum session_state state)
+/* Its time in that state begins now; who came last is at the back. */
+static void enter(struct session *session, enum session_state state)
 {
     struct front *front = session->front;
     uint64_t limit = front->with.limits_ms[state];
 
-    if (session->state == state)
-        return;
-    REQUIRE(life[session->state].may_become & (1u << state));
-    list_remove(&front->sessions[session->state], &session->link);
     list_push_back(&front->sessions[state], &session->link);
     session->state = (uint8_t)state;
     session->since = uv_now(front->with.streams->loop);
     if (limit > 0)
         alarm_due_at(front->with.alarm, session->since + limit);
+}
+
+static void become(struct session *session, enum session_state state)
+{
+    if (session->state == state)
+        return;
+    REQUIRE(life[session->state].may_become & (1u << state));
+    list_remove(&session->front->sessions[session->state], &session->link);
+    enter(session, state);
+}
+
+static void begin_anew(struct session *session)
+{
+    list_remove(&session->front->sessions[session->state], &session->link);
+    enter(session, (enum session_state)session->state);
 }
 
 /* Whatever it has of a pool it has no more. */
@@ -125,15 +137,19 @@ static void detach(struct session *session)
         broker_give_up(&session->lease);
 }
 
+static void end_greeting(struct session *session)
+{
+    greeting_abandon(session->greeting);
+    session->greeting = NULL;
+}
+
 void session_close(struct session *session)
 {
     if (session->state == SESSION_CLOSING)
         return;
     detach(session);
     become(session, SESSION_CLOSING);
-    if (session->greeting != NULL)
-        greeting_abandon(session->greeting);
-    session->greeting = NULL;
+    end_greeting(session);
     stream_close(&session->stream);
 }
 
@@ -143,6 +159,7 @@ static void leave(struct session *session)
 {
     detach(session);
     become(session, SESSION_LEAVING);
+    end_greeting(session);
     stream_finish(&session->stream);
     stream_read(&session->stream);
 }
@@ -161,6 +178,9 @@ static void write_error(struct session *session, const char *severity, enum err 
 
 void session_fail(struct session *session, enum err why, const char *text)
 {
+    struct backend *backend = session->lease.backend;
+    bool cut = backend != NULL && backend_is_mid_answer(backend);
+
     if (is_over(session))
         return;
     if (text == NULL || text[0] == '\0')
@@ -170,7 +190,8 @@ void session_fail(struct session *session, enum err why, const char *text)
     if (why == ERR_PROTOCOL)
         session->front->with.metrics->protocol_violations++;
     detach(session);
-    write_error(session, "FATAL", why, text);
+    if (!cut) /* else our words would be taken for a part of a row */
+        write_error(session, "FATAL", why, text);
     leave(session);
 }
 
@@ -211,15 +232,31 @@ static void ask_for_server(struct session *session)
     broker_ask(&session->lease, false);
 }
 
+/* What a session that has a server is waiting for. */
+static enum session_state occupation(struct session *session)
+{
+    const struct relay *relay = relay_of(session);
+
+    if (relay_is_half_sent(&session->sent))
+        return SESSION_SENDING;
+    if (relay_owes(relay))
+        return SESSION_WORKING;
+    return relay->status == 'I' && !relay->unsynced ? SESSION_PINNED : SESSION_HOLDING;
+}
+
 static void send_to_server(struct session *session, const struct relay_plan *plan)
 {
     struct backend *backend = session->lease.backend;
     struct metrics_pool *metrics = metrics_of(session);
 
-    if (session->state != SESSION_WORKING) {
-        become(session, SESSION_WORKING);
+    if (session->state == SESSION_HOLDING || session->state == SESSION_PINNED) {
         session->query_us = now_us();
+        if (session->state == SESSION_PINNED)
+            session->asked_us = session->query_us;
     }
+    if (session->state == SESSION_SENDING)
+        begin_anew(session); /* it goes on sending, however slowly */
+    become(session, occupation(session));
     for (size_t i = 0; i < plan->count; i++)
         metrics->bytes_from_clients += plan->slices[i].length;
     backend_send(backend, plan->slices, plan->count);
@@ -278,13 +315,12 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         state = session->state;
         now = life[state].bytes(session, (struct slice){in.at + used, in.length - used});
         used += now;
+        /* Copied data may be the last its server was kept for, and nothing answers it (trap 23). */
+        if (now > 0 && session->lease.backend != NULL &&
+            backend_may_be_left(session->lease.backend, &session->sent))
+            on_turn(&session->lease);
     } while ((now > 0 || session->state != state) && used < in.length);
     session->in_bytes = false;
-    /* Copied data may be the last that its server was kept for, and nothing answers it (trap 23).
-     */
-    if (session->state == SESSION_WORKING &&
-        backend_may_be_left(session->lease.backend, &session->sent))
-        on_turn(&session->lease);
     return used;
 }
 
@@ -316,9 +352,12 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
         metrics->queries += plan->queries;
         metrics->transactions += plan->transactions;
         histogram_record(&metrics->query, now - session->query_us);
-        if (plan->transactions > 0)
+        if (plan->transactions > 0) {
             histogram_record(&metrics->transaction, now - session->asked_us);
+            session->asked_us = now;
+        }
         session->query_us = now;
+        begin_anew(session); /* what is owed next is another query */
     }
     if (!session->server_paused && stream_queued(&session->stream) > MOST_QUEUED) {
         session->server_paused = true;
@@ -333,16 +372,29 @@ static void go_on(struct session *session)
         stream_again(&session->stream);
 }
 
-/* The client has no server any more, and may go on with what it has sent ahead. */
+/* The client may go on, and with what it has sent ahead. Who does not read what was
+ * answered is not asked what else it wants. */
+static void listen_again(struct session *session)
+{
+    if (stream_queued(&session->stream) > MOST_QUEUED) {
+        stream_pause(&session->stream);
+        session->held_back = true;
+        return;
+    }
+    stream_read(&session->stream);
+    if (session->held_back)
+        go_on(session);
+}
+
+/* The client has no server any more. */
 static void rest(struct session *session)
 {
     become(session, SESSION_RESTING);
     session->server_paused = false;
-    stream_read(&session->stream);
     if (session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
-    else if (session->held_back)
-        go_on(session);
+    else
+        listen_again(session);
 }
 
 static void on_turn(struct broker_lease *lease)
@@ -359,13 +411,10 @@ static void on_turn(struct broker_lease *lease)
         rest(session);
         return;
     }
-    if (relay_owes(owed))
-        become(session, SESSION_WORKING);
-    else if (owed->status == 'I' && !owed->unsynced)
-        become(session, SESSION_PINNED);
-    else
-        become(session, SESSION_HOLDING);
-    if (session->held_back)
+    become(session, occupation(session));
+    if (session->state == SESSION_PINNED && session->front->draining)
+        session_fail(session, ERR_SHUTTING_DOWN, NULL);
+    else if (session->held_back)
         go_on(session);
 }
 
@@ -380,7 +429,9 @@ static void on_drained(struct stream *stream)
 {
     struct session *session = session_of(stream);
 
-    if (session->server_paused && session->lease.backend != NULL)
+    if (session->state == SESSION_RESTING)
+        listen_again(session);
+    else if (session->server_paused && session->lease.backend != NULL)
         stream_read(&session->lease.backend->stream);
     session->server_paused = false;
 }
@@ -392,7 +443,7 @@ static void on_granted(struct broker_lease *lease)
 
     if (session->state == SESSION_WELCOMING) { /* it only wanted to know what to say */
         broker_leave(lease, &session->sent);
-        session_welcome(session);
+        welcome(session);
         return;
     }
     become(session, SESSION_WORKING);
@@ -460,14 +511,11 @@ void session_accept(struct front *front, uv_stream_t *listener)
     struct session *session = calloc(1, sizeof(*session));
     enum err e;
 
-    if (session == NULL) /* it stays in the backlog and is tried again with the next one */
-        return;
+    REQUIRE(session != NULL); /* who has not even that serves nobody: let it be started anew */
     session->front = front;
     session->id = ++front->next_id;
     session->lease.events = &lease_events;
-    session->since = uv_now(front->with.streams->loop);
-    list_push_back(&front->sessions[SESSION_GREETING], &session->link);
-    alarm_due_at(front->with.alarm, session->since + front->with.limits_ms[SESSION_GREETING]);
+    enter(session, SESSION_GREETING);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {
         peer_keep_alive(&session->stream, &front->with.keepalive);
@@ -480,39 +528,19 @@ void session_accept(struct front *front, uv_stream_t *listener)
         session_close(session);
 }
 
-/* What the client asked for in its first packet, on top of how servers are anyway. */
-static void add_parameters(struct session *session, struct bytes *out)
-{
-    struct broker_place *place = session->lease.place;
-
-    session->lease.wanted = greeting_settings(session->greeting, place);
-    for (unsigned i = 0; i < PARAMETERS_COUNT; i++)
-        wire_add_parameter_status(out, parameters_names[i],
-                                  parameters_value(session->lease.wanted, (enum parameters_name)i));
-}
-
-/* Once a server of its pool was seen, every client of the pool can be greeted at once. */
-void session_welcome(struct session *session)
+static void welcome(struct session *session)
 {
     struct front *front = session->front;
-    struct broker_place *place = session->lease.place;
     struct bytes out = {0};
 
-    if (place->welcome.length == 0) {
-        become(session, SESSION_WELCOMING);
-        broker_ask(&session->lease, true);
-        return;
-    }
     if (session->slot == SESSION_NO_SLOT && front_enroll(front, session) != ERR_OK) {
         session_fail(session, ERR_NO_MEMORY, NULL);
         return;
     }
-    bytes_add(&out, place->welcome.at, place->welcome.length);
-    add_parameters(session, &out);
+    session->lease.wanted = greeting_write_welcome(session->greeting, session->lease.place, &out);
     wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
     wire_add_ready_for_query(&out, 'I');
-    greeting_abandon(session->greeting);
-    session->greeting = NULL;
+    end_greeting(session);
     if (out.failed)
         session_fail(session, ERR_NO_MEMORY, NULL);
     else
@@ -525,6 +553,17 @@ void session_welcome(struct session *session)
     rest(session);
 }
 
+/* Once a server of its pool was seen, every client of the pool can be greeted at once. */
+void session_welcome(struct session *session)
+{
+    if (session->lease.place->standard != NULL) {
+        welcome(session);
+        return;
+    }
+    become(session, SESSION_WELCOMING);
+    broker_ask(&session->lease, true);
+}
+
 /* ---- cancels
  * -------------------------------------------------------------------------------------- */
 
@@ -532,8 +571,7 @@ void session_wait_for_cancel(struct session *session, const void *backend)
 {
     become(session, SESSION_CANCELING);
     session->canceling = backend;
-    greeting_abandon(session->greeting);
-    session->greeting = NULL;
+    end_greeting(session);
     if (backend == NULL)
         session_close(session);
 }
@@ -552,6 +590,8 @@ const void *session_cancel(struct session *session)
     }
     if (backend == NULL || backend_cancel(backend) != ERR_OK)
         return NULL;
+    if (backend->canceling == 0)
+        return NULL;
     metrics_of(session)->cancels++;
-    return backend->canceling > 0 ? backend : NULL;
+    return backend;
 }

@@ -1,7 +1,7 @@
 /*
  * proxy/fronts/postgres/session.h - the life of one PostgreSQL client.
  *
- *      GREETING --> WELCOMING --> RESTING <--> QUEUEING --> WORKING <--> HOLDING, PINNED
+ *      GREETING --> WELCOMING --> RESTING <--> QUEUEING --> WORKING <--> SENDING, HOLDING, PINNED
  *          |                         ^------------------------'-------------'
  *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
  *
@@ -30,6 +30,7 @@ struct greeting;
     X(WELCOMING, "login_waiting")       /* waits for the first server of its pool */             \
     X(RESTING,   "idle")                /* has no server and wants none */                       \
     X(QUEUEING,  "waiting")             /* wants a server */                                     \
+    X(SENDING,   "sending")             /* has a server, and has sent it half a message */       \
     X(WORKING,   "active")              /* is owed an answer by its server */                    \
     X(HOLDING,   "idle_in_transaction") /* keeps its server, in mid-transaction */               \
     X(PINNED,    "idle_pinned")         /* keeps its server for what it has set up there */      \

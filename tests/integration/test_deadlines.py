@@ -1,0 +1,437 @@
+"""Clients that vanish, servers that die, deadlines, and the end of the program itself."""
+import base64
+import concurrent.futures
+import hashlib
+import hmac
+import signal
+import struct
+import threading
+import time
+
+import pytest
+from harness.fake import READY, result
+from harness.process import free_port, wait_until
+from harness.wire import (COPY_DONE, FLUSH, TERMINATE, Closed, Wire, cancel, copy_data, kinds, message, query, startup,
+                          text)
+
+
+def running(postgres, sql):
+    return int(postgres.sql(f"select count(*) from pg_stat_activity where state = 'active' and query like '{sql}%'"))
+
+
+def server_of(fake):
+    return {"main": f"host=127.0.0.1 port={fake.port} dbname=main"}
+
+
+# ---- clients that vanish
+
+
+@pytest.mark.weir_only
+def test_the_query_of_a_client_that_has_gone_is_cancelled_and_its_server_kept(postgres, pooler, wire):
+    weir = pooler(default_pool_size=1)
+    gone = wire(weir, "ana")
+    pid = gone.value("select pg_backend_pid()")
+    gone.send(query("select pg_sleep(41)"))
+    wait_until(lambda: running(postgres, "select pg_sleep(41)") == 1)
+    gone.socket.close()
+    assert wire(weir, "ana").value("select pg_backend_pid()") == pid
+    assert running(postgres, "select pg_sleep(41)") == 0
+
+
+@pytest.mark.weir_only
+@pytest.mark.parametrize("half", [query("select 2")[:8], copy_data(b"x" * 1000)[:500]])
+def test_half_a_message_behind_a_query_does_not_keep_it_running(postgres, pooler, wire, half):
+    weir = pooler(default_pool_size=1)
+    gone = wire(weir, "ana")
+    gone.send(query("select pg_sleep(42)"), half)
+    wait_until(lambda: running(postgres, "select pg_sleep(42)") == 1)
+    gone.socket.close()
+    assert wire(weir, "ana").value("select 1") == "1"
+    wait_until(lambda: running(postgres, "select pg_sleep(42)") == 0, patience=5)
+
+
+def test_the_transaction_of_a_client_that_has_gone_is_rolled_back(postgres, pooler, wire):
+    weir = pooler(default_pool_size=1)
+    gone = wire(weir, "ana")
+    gone.ask(query("begin; insert into things values (777, 'never')"))
+    gone.send(TERMINATE)
+    assert wire(weir, "ana").value("select count(*) from things where id = 777") == "0"
+
+
+def test_a_client_that_leaves_the_queue_runs_nothing(postgres, pooler, connect, wire):
+    weir = pooler(default_pool_size=1)
+    holder, waiting = connect(weir, autocommit=False), wire(weir, "ana")
+    holder.execute("select 1")
+    waiting.send(query("insert into things values (778, 'never')"))
+    time.sleep(0.2)
+    waiting.socket.close()
+    time.sleep(0.2)
+    holder.commit()
+    assert wire(weir, "ana").value("select count(*) from things where id = 778") == "0"
+
+
+def test_session_mode_cleans_what_a_session_left(pooler, wire):
+    weir = pooler(default_pool_size=1, pool_mode="session")
+    with wire(weir, "ana") as first:
+        pid = first.value("select pg_backend_pid()")
+        first.ask(query("create temp table mine (n int); set work_mem = '1MB'"))
+    second = wire(weir, "ana")
+    assert second.value("select pg_backend_pid()") == pid
+    assert second.value("select coalesce(to_regclass('pg_temp.mine')::text, 'none')") == "none"
+    assert second.value("show work_mem") == "4MB"
+
+
+# ---- servers that die
+
+
+def errors(client):
+    """The SQLSTATEs a client is told until its connection ends."""
+    seen = []
+    try:
+        while True:
+            each = client.read()
+            if each.kind == "E":
+                seen.append(each.fields()["C"])
+    except Closed as end:
+        assert end.args == (b"",), "it ended in the middle of a message"
+    return seen
+
+
+def test_a_client_whose_server_is_killed_is_told_once(postgres, weir, wire):
+    victim, other = wire(weir, "ana"), wire(weir, "ana")
+    victim.send(query("select pg_sleep(43)"))
+    wait_until(lambda: running(postgres, "select pg_sleep(43)") == 1)
+    postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(43)'")
+    assert errors(victim) == ["57P01"]
+    assert other.value("select 1") == "1"
+
+
+def test_an_idle_server_that_was_killed_is_not_lent(postgres, weir, wire):
+    client = wire(weir, "ana")
+    for _ in range(5):
+        client.ask(query("select 1"))
+        postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ana'")
+        wait_until(lambda: postgres.sql("select count(*) from pg_stat_activity where usename = 'ana'") == "0")
+        assert client.value("select 2") == "2"
+
+
+def test_postgresql_may_be_restarted_in_the_middle(own_postgres, pooler, wire):
+    weir = pooler(backend=own_postgres, server_login_retry=1)
+    idle, busy = wire(weir, "ana"), wire(weir, "ana")
+    assert idle.value("select 1") == "1"
+    busy.send(query("select pg_sleep(44)"))
+    wait_until(lambda: running(own_postgres, "select pg_sleep(44)") == 1)
+    own_postgres.stop()
+    assert len(errors(busy)) == 1
+    own_postgres.start()
+    assert idle.value("select 2") == "2"
+    assert wire(weir, "ana").value("select 3") == "3"
+
+
+def test_a_server_that_refuses_one_more_connection_fails_nobody_who_can_wait(postgres, pooler):
+    postgres.sql("create role few login connection limit 1")
+    weir = pooler(default_pool_size=5, secrets={"few": ""}, server_login_retry=1)
+    def ask(n):
+        with Wire(weir.port) as client:
+            client.login("few")
+            return client.value(f"select {n} from pg_sleep(0.05)")
+    try:
+        with concurrent.futures.ThreadPoolExecutor(20) as threads:
+            assert list(threads.map(ask, range(20))) == [str(n) for n in range(20)]
+    finally:
+        weir.stop()
+        postgres.sql("drop role few")
+
+
+@pytest.mark.weir_only
+def test_rubbish_from_a_server_is_an_error_and_not_silence(fake, pooler, wire):
+    def behave(connection):
+        connection.login()
+        connection.message(), connection.say(b"HTTP/1.1 200 OK\r\n\r\n" + b"\xff" * 40)
+        connection.stay_silent()
+    weir = pooler(server_of(fake(behave)))
+    client = wire(weir, "ana")
+    client.send(query("select 1"))
+    assert errors(client) == ["08006"]
+
+
+def sends_no_parameters(connection):
+    connection.login(message("R", struct.pack("!i", 0)) + message("K", struct.pack("!ii", 1, 2)) + READY)
+    while True:
+        connection.message()
+        connection.say(result(b"1"))
+
+
+@pytest.mark.weir_only
+def test_a_server_that_reports_no_parameters_is_good_enough(fake, pooler, wire):
+    weir = pooler(server_of(fake(sends_no_parameters)))
+    assert wire(weir, "ana").value("select 1") == "1"
+
+
+@pytest.mark.weir_only
+def test_a_database_that_leads_back_here_ends_in_an_error(pooler, wire):
+    port = free_port()
+    weir = pooler({"main": f"host=127.0.0.1 port={port} dbname=main"}, listen_port=port, server_connect_timeout=1,
+                  ignore_startup_parameters="extra_float_digits")
+    client = wire(weir)
+    client.send(startup(user="ana", database="main"))
+    assert client.error()["C"] in ("08006", "08P01", "53300")
+
+
+# ---- deadlines
+
+
+@pytest.mark.weir_only
+def test_a_query_that_takes_too_long_is_cancelled_on_the_server(postgres, pooler, wire):
+    weir = pooler(default_pool_size=1, query_timeout=1)
+    client = wire(weir, "ana")
+    client.send(query("select pg_sleep(45)"))
+    assert client.error()["C"] == "57014"
+    assert wire(weir, "ana").value("select 1") == "1"
+    assert running(postgres, "select pg_sleep(45)") == 0
+
+
+@pytest.mark.weir_only
+def test_many_short_queries_in_a_row_are_not_one_that_takes_too_long(pooler, wire):
+    weir = pooler(query_timeout=1)
+    client = wire(weir, "ana")
+    client.send(*[query("select pg_sleep(0.1)")] * 25)
+    for _ in range(25):
+        assert kinds(client.read_until("Z")) == "TDCZ"
+
+
+@pytest.mark.weir_only
+def test_a_flush_is_not_a_query_that_takes_long(pooler, wire):
+    weir = pooler(query_timeout=1)
+    client = wire(weir, "ana")
+    client.ask(query("begin"))
+    client.send(FLUSH)
+    time.sleep(2)
+    assert client.value("select 1") == "1"
+
+
+@pytest.mark.weir_only
+def test_an_error_in_the_middle_of_a_row_is_not_made_up(pooler, wire):
+    weir = pooler(query_timeout=1)
+    client = wire(weir, "ana")
+    client.send(query("select repeat('x', 60000000)"))
+    time.sleep(2)
+    head = client.take(5)
+    while head[:1] != b"D":
+        client.take(struct.unpack("!i", head[1:])[0] - 4)
+        head = client.take(5)
+    with pytest.raises(Closed) as end:
+        client.take(struct.unpack("!i", head[1:])[0] - 4)
+    assert set(end.value.args[0][6:]) == {ord("x")}
+
+
+@pytest.mark.weir_only
+def test_who_is_idle_in_a_transaction_for_too_long_is_told_so(pooler, wire):
+    weir = pooler(default_pool_size=1, idle_transaction_timeout=1)
+    client = wire(weir, "ana")
+    client.ask(query("begin"))
+    for _ in range(4):  # it counts from the last query
+        time.sleep(0.4)
+        client.ask(query("select 1"))
+    assert client.error()["C"] == "25P03"
+    assert wire(weir, "ana").value("select 1") == "1"
+
+
+@pytest.mark.weir_only
+def test_who_is_idle_for_too_long_is_told_so(pooler, wire):
+    weir = pooler(client_idle_timeout=1)
+    client = wire(weir, "ana")
+    client.ask(query("select pg_sleep(1.5)"))
+    assert client.error()["C"] == "57P05"
+
+
+@pytest.mark.weir_only
+def test_without_a_limit_a_client_waits_as_long_as_it_takes(pooler, connect, wire):
+    weir = pooler(default_pool_size=1, query_wait_timeout=0)
+    holder, waiting = connect(weir, autocommit=False), wire(weir, "ana")
+    holder.execute("select 1")
+    waiting.send(query("select 2"))
+    time.sleep(2)
+    holder.commit()
+    assert kinds(waiting.read_until("Z")) == "TDCZ"
+
+
+@pytest.mark.weir_only
+def test_a_login_that_waits_for_a_silent_server_ends_in_time(fake, pooler, wire):
+    weir = pooler(server_of(fake(lambda connection: connection.stay_silent())), query_wait_timeout=0,
+                  server_connect_timeout=0, client_login_timeout=1)
+    client = wire(weir).send(startup(user="ana", database="main"))
+    assert client.error()["C"] == "08P01"
+
+
+# ---- cancels
+
+
+@pytest.mark.weir_only
+def test_a_storm_of_cancels_blocks_nobody(postgres, weir, wire):
+    victim, other = wire(weir, "ana"), wire(weir, "bob")
+    victim.send(query("select pg_sleep(46)"))
+    wait_until(lambda: running(postgres, "select pg_sleep(46)") == 1)
+    storm = [threading.Thread(target=cancel, args=(weir.port, victim.key)) for _ in range(200)]
+    for each in storm:
+        each.start()
+    assert other.value("select 1") == "1"
+    assert wire(weir, "bob").value("select 2") == "2"
+    assert victim.error()["C"] == "57014"
+    for each in storm:
+        each.join()
+    assert wire(weir, "ana").value("select 3") == "3"
+
+
+# ---- logins
+
+
+class Scram:
+    """A client of SCRAM-SHA-256, step by step."""
+
+    def __init__(self, wire, user, database="main"):
+        self.wire, self.bare = wire, "n=,r=abcdefghij"
+        wire.send(startup(user=user, database=database)).read_until("R")
+        first = ("n,," + self.bare).encode()
+        wire.send(message("p", text("SCRAM-SHA-256") + struct.pack("!i", len(first)) + first))
+        self.server_first = wire.read_until("R")[-1].payload[4:].decode()
+
+    def finish(self, password):
+        said = dict(part.split("=", 1) for part in self.server_first.split(","))
+        without_proof = f"c=biws,r={said['r']}"
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(said["s"]), int(said["i"]))
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        signature = hmac.digest(hashlib.sha256(key).digest(),
+                                f"{self.bare},{self.server_first},{without_proof}".encode(), "sha256")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
+        self.wire.send(message("p", f"{without_proof},p={proof}".encode()))
+
+
+@pytest.fixture
+def slow_to_hash(pooler):
+    return pooler(auth_type="scram-sha-256", secrets={"ana": "secret"}, scram_iterations=2000000)
+
+
+@pytest.mark.weir_only
+def test_who_waits_for_keys_gets_them_though_another_gave_up(slow_to_hash, wire):
+    first, second = Scram(wire(slow_to_hash), "ana"), Scram(wire(slow_to_hash), "ana")
+    first.finish("secret"), second.finish("secret")
+    first.wire.socket.close()
+    assert second.wire.read_until("ZE")[-1].kind == "Z"
+
+
+@pytest.mark.weir_only
+def test_a_login_that_is_being_checked_when_weir_ends_ends_with_it(slow_to_hash, wire):
+    client = Scram(wire(slow_to_hash), "ana")
+    client.finish("secret")
+    time.sleep(0.05)
+    slow_to_hash.process.send(signal.SIGTERM)
+    assert client.wire.error()["C"] == "57P01"
+    assert slow_to_hash.stop() == []
+
+
+# ---- the end
+
+
+def ends_in_time(weir, number, patience):
+    begun = time.monotonic()
+    assert weir.stop(number) == []
+    assert time.monotonic() - begun < patience
+
+
+@pytest.mark.weir_only
+def test_sigterm_waits_for_transactions_and_copies_and_tells_the_others(postgres, pooler, wire):
+    weir = pooler(default_pool_size=3)
+    idle, copying, working = wire(weir, "ana"), wire(weir, "ana"), wire(weir, "ana")
+    postgres.sql("create table copied (n int)")
+    try:
+        assert kinds(copying.send(query("copy copied from stdin")).read_until("G")) == "G"
+        working.ask(query("begin"))
+        weir.process.send(signal.SIGTERM)
+        assert idle.error()["C"] == "57P01"
+        copying.send(copy_data(b"1\n2\n"), COPY_DONE)
+        assert kinds(copying.read_until("Z")) == "CZ"
+        assert copying.error()["C"] == "57P01"
+        assert working.value("select 5") == "5"
+        assert kinds(working.ask(query("commit"))) == "CZ"
+        assert working.error()["C"] == "57P01"
+        for each in (idle, copying, working):
+            each.socket.close()
+        assert weir.process.wait(5) == 0
+        weir.ended = True
+        assert postgres.sql("select count(*) from copied") == "2"
+    finally:
+        postgres.sql("drop table copied")
+
+
+@pytest.mark.weir_only
+def test_sigterm_ends_a_session_when_its_query_ends(pooler, wire):
+    weir = pooler(pool_mode="session")
+    client = wire(weir, "ana")
+    client.send(query("select pg_sleep(0.5)"))
+    time.sleep(0.1)
+    weir.process.send(signal.SIGTERM)
+    assert kinds(client.read_until("Z")) == "TDCZ"
+    assert client.error()["C"] == "57P01"
+
+
+@pytest.mark.weir_only
+def test_sigint_does_not_wait_for_a_server_that_is_being_opened(fake, pooler, wire):
+    weir = pooler(server_of(fake(lambda connection: connection.stay_silent())), server_connect_timeout=60)
+    with wire(weir) as client:
+        client.send(startup(user="ana", database="main"))
+        time.sleep(0.2)
+    ends_in_time(weir, signal.SIGINT, 3)
+
+
+@pytest.mark.weir_only
+def test_sigint_does_not_wait_for_a_server_that_hangs(fake, pooler, wire):
+    def behave(connection):
+        connection.login()
+        connection.message(), connection.say(READY)
+        connection.stay_silent()
+
+    def hang(connection):  # a cancel request gets no end, either
+        try:
+            behave(connection)
+        except EOFError:
+            connection.released.wait(30)
+    weir = pooler(server_of(fake(hang)), server_reset_timeout=60)
+    client = wire(weir, "ana")
+    client.send(query("select 1"))
+    time.sleep(0.2)
+    ends_in_time(weir, signal.SIGINT, 8)
+
+
+# ---- half a message -------------------------------------------------------------------------------
+
+@pytest.mark.weir_only
+def test_half_a_request_takes_no_server(pooler, wire):
+    weir = pooler(default_pool_size=1)
+    silent = wire(weir, "ana")
+    silent.send(query("select 1")[:9])
+    assert wire(weir, "ana").value("select 2") == "2"
+    silent.send(query("select 1")[9:])
+    assert silent.read_until("Z")[1].cells() == ["1"]
+
+
+@pytest.mark.weir_only
+def test_half_a_message_and_silence_within_a_transaction_ends_in_time(pooler, wire):
+    weir = pooler(default_pool_size=1, client_message_timeout=0.5)
+    silent, other = wire(weir, "ana"), wire(weir, "ana")
+    silent.ask(query("begin"))
+    silent.send(query("select 1")[:9])
+    assert errors(silent) == ["08P01"]
+    assert other.value("select 2") == "2"
+
+
+@pytest.mark.weir_only
+def test_who_sends_slowly_but_goes_on_is_not_cut_off(pooler, wire):
+    weir = pooler(default_pool_size=1, client_message_timeout=0.4)
+    slow = wire(weir, "ana")
+    slow.ask(query("begin"))
+    request = query("select 'slow'")
+    for byte in request:
+        slow.send(bytes([byte]))
+        time.sleep(0.05)  # slowness is what is tested
+    assert slow.read_until("Z")[1].cells() == ["slow"]
