@@ -185,6 +185,13 @@ static void refuse_the_hasty(struct pool *pool, enum err why)
     }
 }
 
+/* No server is ready, and none is being opened that may yet be: one login refused says
+ * nothing about those beside it (trap 20). */
+static bool seems_down(const struct pool *pool)
+{
+    return alive(pool) == 0 && pool_count(pool, POOL_SERVER_OPENING) == 0;
+}
+
 /* ---- the rules --------------------------------------------------------------- */
 
 /* Servers that will be free without anybody returning one. */
@@ -257,7 +264,7 @@ enum err pool_ask(struct pool *pool, struct pool_client *client, uint64_t now)
         return ERR_QUEUE_FULL;
     if (pool->retiring)
         return ERR_SHUTTING_DOWN;
-    if (client->hasty && pool->failing && pool->open_again_at > now && alive(pool) == 0)
+    if (client->hasty && pool->failing && pool->open_again_at > now && seems_down(pool))
         return ERR_BACKEND_DOWN;
 
     pool->asked = true;
@@ -333,7 +340,7 @@ void pool_lost(struct pool *pool, struct pool_server *server, uint64_t now)
     if (!server->opened && !pool->retiring) {
         pool->failing = true;
         pool->open_again_at = now + pool->limits.retry_ms;
-        if (alive(pool) == 0)
+        if (seems_down(pool))
             refuse_the_hasty(pool, ERR_BACKEND_DOWN);
     }
     server->opened = false;
@@ -357,16 +364,20 @@ void pool_warm(struct pool *pool, uint64_t now)
     serve(pool, now);
 }
 
-void pool_retire(struct pool *pool, uint64_t now)
+static void close_all(struct pool *pool, enum pool_server_state state, uint64_t now)
 {
-    static const enum pool_server_state useless[] = {POOL_SERVER_IDLE, POOL_SERVER_OPENING,
-                                                     POOL_SERVER_CLEANING};
     struct pool_server *server;
 
+    while ((server = longest_in(pool, state)) != NULL)
+        close_one(pool, server, ERR_SHUTTING_DOWN, now);
+}
+
+void pool_retire(struct pool *pool, uint64_t now)
+{
     pool->retiring = true;
-    for (size_t i = 0; i < COUNT_OF(useless); i++)
-        while ((server = longest_in(pool, useless[i])) != NULL)
-            close_one(pool, server, ERR_SHUTTING_DOWN, now);
+    close_all(pool, POOL_SERVER_OPENING, now);
+    close_all(pool, POOL_SERVER_IDLE, now);
+    close_all(pool, POOL_SERVER_CLEANING, now);
     while (pool->waiting.length > 0)
         refuse(pool, longest_waiting(pool), ERR_SHUTTING_DOWN);
 }

@@ -56,27 +56,27 @@ static bool has_room(const struct relay_plan *plan)
 
 /* ---- from the client --------------------------------------------------------------- */
 
-/* What a message of the client asks for, and how long it may be; 0: it is unknown. A server
- * answers what is too long, or a Flush with a body, with an error or its end, and what is owed
- * nothing for must not come to that: by then the server may be somebody else's. */
+/* How long a message of the client may be (0: it is unknown), and what it asks for. A server
+ * answers one that is too long, or a Flush with a body, with an error or its own end. Where nothing
+ * is owed for a message it must not come to that: the server may be somebody else's by then. */
 static const struct {
-    uint8_t owed;
     uint32_t longest;
+    uint8_t owed;
     bool idle_is_fine; /* without a server it means nothing and is swallowed */
 } asked[128] = {
-    [WIRE_QUERY] = {OWED_QUERY, LONGEST, false},
-    [WIRE_PARSE] = {OWED_PARSE, LONGEST, false},
-    [WIRE_BIND] = {OWED_BIND, LONGEST, false},
-    [WIRE_DESCRIBE] = {OWED_DESCRIBE, LONG, false},
-    [WIRE_EXECUTE] = {OWED_EXECUTE, LONG, false},
-    [WIRE_CLOSE] = {OWED_CLOSE, LONG, false},
-    [WIRE_FUNCTION_CALL] = {OWED_FUNCTION, LONGEST, false},
-    [WIRE_SYNC] = {OWED_SYNC, BARE, false},
-    [WIRE_FLUSH] = {0, BARE, true},
-    [WIRE_COPY_DATA] = {OWED_COPY_DATA, LONGEST, true},
-    [WIRE_COPY_DONE] = {OWED_COPY_END, LONG, true},
-    [WIRE_COPY_FAIL] = {OWED_COPY_END, LONG, true},
-    [WIRE_TERMINATE] = {0, LONG, false},
+    [WIRE_QUERY] = {LONGEST, OWED_QUERY, false},
+    [WIRE_PARSE] = {LONGEST, OWED_PARSE, false},
+    [WIRE_BIND] = {LONGEST, OWED_BIND, false},
+    [WIRE_DESCRIBE] = {LONG, OWED_DESCRIBE, false},
+    [WIRE_EXECUTE] = {LONG, OWED_EXECUTE, false},
+    [WIRE_CLOSE] = {LONG, OWED_CLOSE, false},
+    [WIRE_FUNCTION_CALL] = {LONGEST, OWED_FUNCTION, false},
+    [WIRE_SYNC] = {BARE, OWED_SYNC, false},
+    [WIRE_FLUSH] = {BARE, 0, true},
+    [WIRE_COPY_DATA] = {LONGEST, OWED_COPY_DATA, true},
+    [WIRE_COPY_DONE] = {LONG, OWED_COPY_END, true},
+    [WIRE_COPY_FAIL] = {LONG, OWED_COPY_END, true},
+    [WIRE_TERMINATE] = {LONG, 0, false},
 };
 
 static void push_sync(struct relay *relay)

@@ -21,9 +21,10 @@ struct client {
     struct bytes unsent, shown; /* not arrived yet; arrived, and not used by the relay */
     struct relay_sent sent;
     uint8_t tag;
-    bool waits;   /* for the server */
-    bool gone;    /* it has said goodbye, or nonsense */
-    size_t lacks; /* bytes that answer it and have not come to it */
+    bool waits;       /* for the server */
+    bool gone;        /* it has said goodbye, or nonsense */
+    size_t lacks;     /* bytes that answer it and have not come to it */
+    struct bytes got; /* of a message that has not come to it whole */
 };
 
 struct world {
@@ -76,6 +77,7 @@ static void reset_client(struct world *w, struct client *client)
     client->sent = (struct relay_sent){0};
     client->waits = client->gone = false;
     client->lacks = 0;
+    bytes_clear(&client->got);
     w->last_tag = w->last_tag % 250 + 1;
     client->tag = w->last_tag;
 }
@@ -139,7 +141,7 @@ static void leave(struct world *w)
 
     w->lessee = NULL;
     if (may_be_left(w, client) && !w->relay.tainted && !w->relay.dying) {
-        REQUIRE(is_truly_free(w) && client->lacks == 0);
+        REQUIRE(is_truly_free(w) && client->lacks == 0 && client->got.length == 0);
         w->relay.nobody = true;
         return;
     }
@@ -169,8 +171,10 @@ static struct client *client_of(struct world *w, uint8_t tag)
 static void client_gets(struct world *w, struct slice slice)
 {
     size_t from = (size_t)(slice.at - w->shown.bytes.at);
+    struct bytes *got;
 
     REQUIRE(w->lessee != NULL);
+    got = &w->lessee->got;
     REQUIRE(slice.at >= w->shown.bytes.at && from + slice.length <= w->shown.bytes.length);
     for (size_t i = from; i < from + slice.length; i++) {
         uint8_t tag = w->shown.tags.at[i];
@@ -178,6 +182,9 @@ static void client_gets(struct world *w, struct slice slice)
         REQUIRE(tag == MODEL_NOBODY || tag == w->lessee->tag);
         w->lessee->lacks -= tag != MODEL_NOBODY;
     }
+    bytes_add(got, slice.at, slice.length);
+    while (got->length >= MODEL_HEADER && got->length > bytes_u32(got->at + 1))
+        bytes_drop(got, 1 + (size_t)bytes_u32(got->at + 1));
 }
 
 static void after_turn(struct world *w)
@@ -221,9 +228,8 @@ static void show_server(struct world *w, size_t length)
         tagged_drop(&w->shown, used);
     } while (used > 0);
     w->whole = w->shown.bytes.length == 0;
-    if (plan.verdict == RELAY_BROKEN || (w->relay.dying && w->relay.remaining == 0))
-        lose_server(w);
-    else if (w->model.dead && w->model.out.bytes.length == 0)
+    if (plan.verdict == RELAY_BROKEN || (w->relay.dying && w->relay.remaining == 0) ||
+        (w->model.dead && w->model.out.bytes.length == 0))
         lose_server(w);
     else
         after_turn(w);
@@ -348,9 +354,10 @@ static void say_nonsense(struct world *w, struct client *client)
 static void say_something(struct world *w, struct client *client)
 {
     static const char *const words[] = {
-        "Q", "Q",  "PBES",    "PBDES", "PDH",      "PBEH",   "S",      "S",  "E",   "BES",
-        "Q", "QS", "PBESdcS", "Qddc",  "PBEdSdcS", "QdcSdc", "QdSdcS", "c",  "d",   "f",
-        "H", "F",  "FS",      "PQS",   "PBEQS",    "C",      "CH",     "QQ", "PQB", "PBEcBES",
+        "Q",      "Q",   "PBES", "PBDES", "PDH",     "PBEH",    "S",        "S",
+        "E",      "BES", "Q",    "QS",    "PBESdcS", "Qddc",    "PBEdSdcS", "QdcSdc",
+        "QdSdcS", "c",   "d",    "f",     "H",       "F",       "FS",       "PQS",
+        "PBEQS",  "C",   "CH",   "QQ",    "PQB",     "PBEcBES", "dBES",     "cPBES",
     };
     uint8_t chosen = choose(&w->choices);
 
@@ -374,7 +381,7 @@ static void say_something(struct world *w, struct client *client)
 static bool has_excuse(const struct model *m)
 {
     return m->copy_failed || m->strayed || m->query_failed || m->was_timed_out ||
-           m->in.bytes.length > 0;
+           m->in.bytes.length > 0 || m->dead;
 }
 
 /* Free is free, whoever asks and whenever. */
@@ -489,6 +496,7 @@ static void play(struct world *w)
     for (size_t i = 0; i < CLIENTS; i++) {
         bytes_free(&w->clients[i].unsent);
         bytes_free(&w->clients[i].shown);
+        bytes_free(&w->clients[i].got);
     }
     tagged_free(&w->shown);
     model_fini(&w->model);

@@ -447,7 +447,7 @@ static void model_message(struct model *m, uint8_t type, struct slice body)
     m->in_batch |= m->extended;
     if (memchr("QPBCDEHSFdcf", type, 12) == NULL) {
         model_die(m);
-    } else if (m->timed && choose(m->choices) >= 0xf0) {
+    } else if (m->timed && choose(m->choices) >= 0xe0) {
         m->was_timed_out = true;
         model_fail(m); /* found out now, whatever has been read */
     } else {

@@ -264,6 +264,8 @@ static size_t pass_on(struct session *session, struct slice in)
     return used;
 }
 
+static void on_turn(struct broker_lease *lease);
+
 /* Each state takes what it can; what it leaves is for the state that follows. */
 static size_t on_bytes(struct stream *stream, struct slice in)
 {
@@ -278,6 +280,11 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         used += now;
     } while ((now > 0 || session->state != state) && used < in.length);
     session->in_bytes = false;
+    /* Copied data may be the last that its server was kept for, and nothing answers it (trap 23).
+     */
+    if (session->state == SESSION_WORKING &&
+        backend_may_be_left(session->lease.backend, &session->sent))
+        on_turn(&session->lease);
     return used;
 }
 
