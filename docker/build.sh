@@ -7,4 +7,4 @@ folder=${1:-build-release}
 if [ ! -e "$folder/build.ninja" ]; then
     meson setup "$folder" --buildtype=release -Dtests=disabled
 fi
-meson compile -C "$folder" -j "${JOBS:-$(nproc)}"
+meson compile -C "$folder" -j "${JOBS:-$(nproc)}" weir

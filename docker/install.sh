@@ -2,7 +2,7 @@
 # docker/install.sh SET... - installs those of Debian's packages that are missing (Debian 12 and 13).
 #
 #   build    what weir is compiled with            run      what the compiled weir needs
-#   servers  PostgreSQL, Redis and their clients   test     what the tests need
+#   servers  PostgreSQL and its clients            test     what the tests need
 #   bench    what weir is measured with and beside
 #
 # Needs no network and no right when nothing is missing; otherwise root, or sudo. Servers
@@ -33,7 +33,7 @@ packages() {
     case $1 in
     build) echo gcc libc6-dev meson ninja-build pkg-config uthash-dev $libraries "$(http_parser)" ;;
     run) runtime_libraries ;;
-    servers) echo postgresql redis-server ;;
+    servers) echo postgresql ;;
     test) echo libcriterion-dev prometheus python3 python3-pytest python3-psycopg python3-psycopg2 python3-asyncpg ;;
     bench) echo pgbouncer strace ;;
     *) say "there is no set '$1'" && exit 2 ;;
@@ -66,7 +66,7 @@ allow_start() {
 services() {
     for package in "$@"; do
         case $package in
-        postgresql | redis-server | prometheus | pgbouncer) echo "$package" ;;
+        postgresql | prometheus | pgbouncer) echo "$package" ;;
         esac
     done
 }

@@ -16,6 +16,8 @@ static void on_thread(uv_work_t *request)
 
 static void start(struct offload *offload);
 
+static void start(struct offload *offload);
+
 static void on_done(uv_work_t *request, int status)
 {
     struct offload_job *job = request->data;
@@ -35,20 +37,43 @@ static void start(struct offload *offload)
 
         job->request.data = job;
         offload->running++;
-        REQUIRE(uv_queue_work(offload->loop, &job->request, on_thread, on_done) == 0);
+        if (job->done == NULL)
+            job->work(job);
+        else
+            REQUIRE(uv_queue_work(offload->loop, &job->request, on_thread, on_done) == 0);
     }
+}
+
+static enum err line_up(struct offload *offload, struct offload_job *job)
+{
+    if (offload->queue.length >= offload->most_queued)
+        return ERR_QUEUE_FULL;
+    job->offload = offload;
+    job->queued = (struct link){0};
+    list_push_back(&offload->queue, &job->queued);
+    start(offload);
+    return ERR_OK;
 }
 
 enum err offload_run(struct offload *offload, struct offload_job *job, offload_work *work,
                      offload_work *done)
 {
-    if (offload->queue.length >= offload->most_queued)
-        return ERR_QUEUE_FULL;
-    job->offload = offload;
     job->work = work;
     job->done = done;
-    job->queued = (struct link){0};
-    list_push_back(&offload->queue, &job->queued);
+    return line_up(offload, job);
+}
+
+enum err offload_begin(struct offload *offload, struct offload_job *job, offload_work *begin)
+{
+    job->work = begin;
+    job->done = NULL;
+    return line_up(offload, job);
+}
+
+void offload_end(struct offload_job *job)
+{
+    struct offload *offload = job->offload;
+
+    offload->running--;
     start(offload);
-    return ERR_OK;
 }

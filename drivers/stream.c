@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "drivers/tls.h"
+
 enum {
     BUFFER_SIZE = 128 * 1024, /* large results: half the reads of 64 KB, and still in the cache */
     BLOCK_SIZE = 1024,        /* most of what is kept is one short query */
@@ -17,6 +19,19 @@ enum {
 struct stream_block {
     struct stream_block *next;
 };
+
+/* The loop's side of TLS. */
+struct stream_tls {
+    struct tls tls;
+    uv_idle_t again; /* turns the loop for what the socket will not tell */
+    int fd;
+    int awaited;   /* what uv.poll watches for */
+    unsigned open; /* handles to be closed */
+};
+
+_Static_assert((int)TLS_READABLE == UV_READABLE && (int)TLS_WRITABLE == UV_WRITABLE,
+               "the events of tls are libuv's");
+_Static_assert(sizeof(uv_poll_t) <= sizeof(uv_pipe_t), "TLS makes no plain stream larger");
 
 /* What the socket did not take at once. */
 struct outgoing {
@@ -120,6 +135,7 @@ static enum err keep(struct stream *stream, struct slice rest)
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buf);
+static void await(struct stream *stream);
 
 static bool is_closing(const struct stream *stream)
 {
@@ -130,24 +146,28 @@ static bool is_closing(const struct stream *stream)
 static void settle_reading(struct stream *stream)
 {
     bool room = stream->kept_length < stream->home->size / 2;
-    bool should = stream->broken || (stream->wants_reading && room);
+    bool should = !stream->ended && (stream->broken || (stream->wants_reading && room));
 
-    if (is_closing(stream) || stream->ended || should == stream->is_reading)
+    if (is_closing(stream))
         return;
-    stream->is_reading = should;
-    if (should)
-        uv_read_start(&stream->uv.stream, on_alloc, on_read);
-    else
-        uv_read_stop(&stream->uv.stream);
+    if (stream->tls != NULL) {
+        stream->is_reading = should;
+        await(stream);
+    } else if (should != stream->is_reading) {
+        stream->is_reading = should;
+        if (should)
+            uv_read_start(&stream->uv.stream, on_alloc, on_read);
+        else
+            uv_read_stop(&stream->uv.stream);
+    }
 }
 
 static void end(struct stream *stream, enum err why)
 {
     if (stream->ended || is_closing(stream))
         return;
-    uv_read_stop(&stream->uv.stream);
     stream->ended = true;
-    stream->is_reading = false;
+    settle_reading(stream);
     stream->events->ended(stream, why);
 }
 
@@ -164,16 +184,22 @@ static void show(struct stream *stream, struct slice in)
 }
 
 /* What is kept goes first into the buffer, and the new bytes come right behind it. */
+static uint8_t *put_kept_first(struct stream *stream)
+{
+    struct stream_home *home = stream->home;
+
+    if (stream->kept_length > 0)
+        memcpy(home->buffer, stream->kept, stream->kept_length);
+    return home->buffer + stream->kept_length;
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct stream *stream = handle->data;
-    struct stream_home *home = stream->home;
 
     (void)suggested;
-    if (stream->kept_length > 0)
-        memcpy(home->buffer, stream->kept, stream->kept_length);
-    buf->base = (char *)home->buffer + stream->kept_length;
-    buf->len = home->size - stream->kept_length;
+    buf->base = (char *)put_kept_first(stream);
+    buf->len = stream->home->size - stream->kept_length;
 }
 
 static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buf)
@@ -205,6 +231,78 @@ void stream_again(struct stream *stream)
 {
     if (stream->kept_length > 0 && !is_closing(stream))
         show(stream, (struct slice){stream->kept, stream->kept_length});
+}
+
+/* ---- TLS --------------------------------------------------------------------- */
+
+/* One buffer full a turn, so that others have theirs. */
+static void read_records(struct stream *stream)
+{
+    uint8_t *to = put_kept_first(stream);
+    size_t got = tls_read(&stream->tls->tls, to, stream->home->size - stream->kept_length);
+    enum err why;
+
+    if (got > 0)
+        show(stream, (struct slice){stream->home->buffer, stream->kept_length + got});
+    else if (tls_has_ended(&stream->tls->tls, &why))
+        end(stream, why);
+}
+
+/* A failure is told by the loop, paused or not, as for a plain socket. */
+static void settle_tls(struct stream *stream)
+{
+    enum err why;
+
+    if (tls_has_ended(&stream->tls->tls, &why) && why != ERR_OK)
+        stream->broken = true;
+    settle_reading(stream);
+}
+
+/* The socket is ready for something, or need not be: whatever can be done is done. */
+static void go_on(struct stream *stream)
+{
+    struct tls *tls = &stream->tls->tls;
+    bool had_queued = tls_queued(tls) > 0;
+
+    tls_flush(tls);
+    if (had_queued && tls_queued(tls) == 0)
+        stream->events->drained(stream);
+    if (stream->is_reading && !is_closing(stream))
+        read_records(stream);
+    settle_tls(stream);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct stream *stream = poll->data;
+
+    (void)events;
+    if (status < 0) /* libuv has stopped watching; OpenSSL will meet the error itself */
+        stream->tls->awaited = 0;
+    go_on(stream);
+}
+
+static void on_again(uv_idle_t *again)
+{
+    go_on(again->data);
+}
+
+/* Watches the socket for what OpenSSL needs, and turns the loop for what it has already:
+ * the socket would be silent about it (trap 56). Costs nothing while nothing changes. */
+static void await(struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+    int events = tls_awaits(&tls->tls, stream->is_reading);
+
+    if (events != tls->awaited && events != 0)
+        uv_poll_start(&stream->uv.poll, events, on_ready);
+    else if (events != tls->awaited)
+        uv_poll_stop(&stream->uv.poll);
+    tls->awaited = events;
+    if (stream->is_reading && tls_is_hiding(&tls->tls))
+        uv_idle_start(&tls->again, on_again);
+    else
+        uv_idle_stop(&tls->again);
 }
 
 /* ---- writing --------------------------------------------------------------- */
@@ -279,6 +377,11 @@ static void write_some(struct stream *stream, const struct slice *slices, size_t
 
 void stream_write(struct stream *stream, const struct slice *slices, size_t count)
 {
+    if (stream->tls != NULL && !is_closing(stream)) {
+        tls_write(&stream->tls->tls, slices, count);
+        settle_tls(stream);
+        return;
+    }
     for (size_t done = 0; done < count; done += MOST_SLICES) {
         size_t now = count - done < MOST_SLICES ? count - done : MOST_SLICES;
 
@@ -290,6 +393,8 @@ void stream_write(struct stream *stream, const struct slice *slices, size_t coun
 
 size_t stream_queued(const struct stream *stream)
 {
+    if (stream->tls != NULL)
+        return tls_queued(&stream->tls->tls);
     return uv_stream_get_write_queue_size(&stream->uv.stream);
 }
 
@@ -303,6 +408,11 @@ void stream_finish(struct stream *stream)
 {
     uv_shutdown_t *request;
 
+    if (stream->tls != NULL && !is_closing(stream)) {
+        tls_finish(&stream->tls->tls);
+        settle_tls(stream);
+        return;
+    }
     if (is_closing(stream) || !uv_is_writable(&stream->uv.stream))
         return;
     request = malloc(sizeof(*request));
@@ -312,18 +422,33 @@ void stream_finish(struct stream *stream)
 
 /* ---- opening and closing ---------------------------------------------------- */
 
+static void forget_tls(struct stream *stream)
+{
+    close(stream->tls->fd); /* libuv leaves it open */
+    tls_fini(&stream->tls->tls);
+    free(stream->tls);
+    stream->tls = NULL;
+}
+
 static void on_close(uv_handle_t *handle)
 {
     struct stream *stream = handle->data;
 
+    if (stream->tls != NULL && --stream->tls->open > 0)
+        return;
+    if (stream->tls != NULL)
+        forget_tls(stream);
     forget_kept(stream);
     stream->events->closed(stream);
 }
 
 void stream_close(struct stream *stream)
 {
-    if (!is_closing(stream))
-        uv_close(&stream->uv.handle, on_close);
+    if (is_closing(stream))
+        return;
+    if (stream->tls != NULL)
+        uv_close((uv_handle_t *)&stream->tls->again, on_close);
+    uv_close(&stream->uv.handle, on_close);
 }
 
 static void set_up(struct stream *stream, struct stream_home *home,
@@ -370,7 +495,52 @@ enum err stream_adopt(struct stream *stream, struct stream_home *home,
     return opened(stream, failure);
 }
 
+static enum err watch(struct stream *stream, int fd, SSL *ssl)
+{
+    struct stream_tls *tls = calloc(1, sizeof(*tls));
+
+    if (tls == NULL)
+        return ERR_NO_MEMORY;
+    if (uv_poll_init(stream->home->loop, &stream->uv.poll, fd) != 0) {
+        free(tls);
+        return ERR_IO;
+    }
+    uv_idle_init(stream->home->loop, &tls->again);
+    tls_init(&tls->tls, ssl);
+    tls->again.data = stream->uv.handle.data = stream;
+    tls->fd = fd;
+    tls->open = 2;
+    stream->tls = tls;
+    return ERR_OK;
+}
+
+enum err stream_adopt_tls(struct stream *stream, struct stream_home *home,
+                          const struct stream_events *events, int fd, SSL *ssl)
+{
+    enum err e;
+
+    *stream = (struct stream){.home = home, .events = events};
+    e = watch(stream, fd, ssl);
+    if (e != ERR_OK) {
+        close(fd);
+        set_up(stream, home, events, true); /* a handle, for events.closed to come from */
+        stream_close(stream);
+    }
+    return e;
+}
+
 /* ---- looking ---------------------------------------------------------------- */
+
+/* What was peeked at is in OpenSSL now: the socket will not tell it again. */
+static bool has_unread_record(const struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+    bool has = tls_has_unread(&tls->tls);
+
+    if (has && stream->is_reading)
+        uv_idle_start(&tls->again, on_again);
+    return has;
+}
 
 bool stream_has_unread(const struct stream *stream)
 {
@@ -380,28 +550,8 @@ bool stream_has_unread(const struct stream *stream)
     if (stream->ended || stream->broken || stream->kept_length > 0 ||
         uv_fileno(&stream->uv.handle, &fd) != 0)
         return true;
+    if (stream->tls != NULL)
+        return has_unread_record(stream);
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
            (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-}
-
-void stream_peer(const struct stream *stream, char *to, size_t size)
-{
-    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-    int length = sizeof(peer);
-    char address[INET6_ADDRSTRLEN] = "";
-
-    if (stream->uv.handle.type != UV_TCP ||
-        uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&peer, &length) != 0) {
-        snprintf(to, size, "unix");
-    } else if (peer.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&peer;
-
-        uv_ip6_name(in6, address, sizeof(address));
-        snprintf(to, size, "[%s]:%d", address, ntohs(in6->sin6_port));
-    } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&peer;
-
-        uv_ip4_name(in, address, sizeof(address));
-        snprintf(to, size, "%s:%d", address, ntohs(in->sin_port));
-    }
 }

@@ -24,6 +24,7 @@
 #ifndef DRIVERS_STREAM_H
 #define DRIVERS_STREAM_H
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -61,10 +62,12 @@ struct stream {
         uv_stream_t stream;
         uv_tcp_t tcp;
         uv_pipe_t pipe;
+        uv_poll_t poll; /* with tls: OpenSSL reads and writes the socket itself */
     } uv;
     struct stream_home *home;
     const struct stream_events *events;
-    uint8_t *kept; /* bytes shown and not used yet */
+    struct stream_tls *tls; /* NULL for a plain socket, which pays for no more than this */
+    uint8_t *kept;          /* bytes shown and not used yet */
     uint32_t kept_length, kept_capacity;
     bool wants_reading, is_reading; /* wants, and has room for what comes */
     bool broken;                    /* a write failed: what is left is to hear the end */
@@ -81,6 +84,11 @@ enum err stream_accept(struct stream *stream, struct stream_home *home,
 enum err stream_adopt(struct stream *stream, struct stream_home *home,
                       const struct stream_events *events, int fd) MUST_CHECK;
 
+/* The same for a socket over which ssl has shaken hands: ssl is lent until events.closed.
+ * fd is watched and, in the end, closed; ssl may use another descriptor of that socket. */
+enum err stream_adopt_tls(struct stream *stream, struct stream_home *home,
+                          const struct stream_events *events, int fd, SSL *ssl) MUST_CHECK;
+
 /* Reading starts or goes on; stops. What is kept is shown again only by new bytes or by
  * stream_again, which must not be called from within events.bytes. */
 void stream_read(struct stream *stream);
@@ -96,10 +104,8 @@ void stream_finish(struct stream *stream);
 void stream_close(struct stream *stream);
 
 /* Whether something has come that nobody was told yet (an end counts): a look at the
- * socket without waiting. A connection that owes nothing and has something is unusable. */
+ * socket without waiting; under TLS, at what is in the records. A connection that owes nothing and
+ * has something is unusable. */
 bool stream_has_unread(const struct stream *stream);
-
-/* "127.0.0.1:5432", or "unix". Gives text to to; always ends it. */
-void stream_peer(const struct stream *stream, char *to, size_t size);
 
 #endif

@@ -124,6 +124,7 @@ static size_t alive(const struct pool *pool)
 
 static void give(struct pool *pool, struct pool_server *server, struct pool_order order)
 {
+    REQUIRE(!link_is_linked(&server->ordered));
     server->order = order;
     server->order.server = server;
     list_push_back(&pool->orders, &server->ordered);
@@ -376,6 +377,7 @@ void pool_retire(struct pool *pool, uint64_t now)
     pool->retiring = true;
     close_all(pool, POOL_SERVER_OPENING, now);
     close_all(pool, POOL_SERVER_IDLE, now);
+    close_all(pool, POOL_SERVER_CLEANING, now);
     while (pool->waiting.length > 0)
         refuse(pool, longest_waiting(pool), ERR_SHUTTING_DOWN);
 }

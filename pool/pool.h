@@ -143,8 +143,8 @@ uint64_t pool_next_deadline(const struct pool *pool);
 /* Somebody will ask: the minimum is opened now. */
 void pool_warm(struct pool *pool, uint64_t now);
 
-/* No more openings; servers that are idle or being opened are closed now, others when they
- * are free. */
+/* No more openings, and nobody is served any more. What is lent is closed when it comes back,
+ * all else now. */
 void pool_retire(struct pool *pool, uint64_t now);
 bool pool_is_vacant(const struct pool *pool);
 

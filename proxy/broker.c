@@ -143,8 +143,25 @@ static void carry_out_all(struct broker_place *place)
     alarm_due_at(place->broker->alarm, pool_next_deadline(place->pool));
 }
 
-/* ---- what servers say --------------------------------------------------------------------------
- */
+/* ---- what servers say ----------------------------------------------------------------------- */
+
+/* How a client finds its servers if it says nothing: as they are when they are new, but for
+ * what the database's entry says. */
+static void set_standard(struct broker_place *place, const struct backend *backend)
+{
+    struct parameters_set *set = &place->broker->home.parameters;
+
+    parameters_release(set, place->standard);
+    place->standard = parameters_hold(backend->parameters);
+    for (unsigned i = 0; i < PARAMETERS_COUNT; i++) {
+        const char *value = place->terms.settings[i];
+
+        if (value != NULL)
+            place->standard =
+                parameters_change(set, place->standard, (enum parameters_name)i,
+                                  (struct slice){(const uint8_t *)value, strlen(value)});
+    }
+}
 
 static void on_opened(struct backend *backend)
 {
@@ -153,8 +170,7 @@ static void on_opened(struct backend *backend)
     say(place, backend, "new connection to server", "");
     place->metrics.servers_opened++;
     place->why[0] = '\0';
-    parameters_release(&place->broker->home.parameters, place->standard);
-    place->standard = parameters_hold(backend->parameters);
+    set_standard(place, backend);
     bytes_clear(&place->welcome);
     backend_write_parameters(backend, &place->welcome);
     pool_opened(place->pool, backend->slot, now_in(place->broker));
@@ -236,8 +252,7 @@ static const struct backend_events backend_events = {
     .drained = on_drained,
 };
 
-/* ---- what sessions want
- * --------------------------------------------------------------------------- */
+/* ---- what sessions want --------------------------------------------------------------------- */
 
 void broker_ask(struct broker_lease *lease, bool hasty)
 {
@@ -281,8 +296,7 @@ void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
     carry_out_all(place);
 }
 
-/* ---- places
- * ------------------------------------------------------------------------------------------ */
+/* ---- places --------------------------------------------------------------------------------- */
 
 /* One block for all the strings of a place: text and its NUL, one behind the other. */
 static const char *copy(char **end, const char *text)
@@ -303,17 +317,23 @@ static size_t space(const char *text)
 static bool copy_terms(struct broker_place *place, const struct broker_terms *from)
 {
     const struct login_target *t = &from->target;
-    size_t size = space(from->database) + space(from->user) + space(from->reset_query) +
-                  space(t->conninfo) + space(t->host) + space(t->port) + space(t->dbname) +
-                  space(t->user) + space(t->password) + space(t->application_name);
-    char *end = place->strings = malloc(size);
+    size_t settings = 0, size;
+    char *end;
 
+    for (size_t i = 0; i < PARAMETERS_COUNT; i++)
+        settings += space(from->settings[i]);
+    size = settings + space(from->database) + space(from->user) + space(from->reset_query) +
+           space(t->conninfo) + space(t->host) + space(t->port) + space(t->dbname) +
+           space(t->user) + space(t->password);
+    end = place->strings = malloc(size);
     if (place->strings == NULL)
         return false;
     place->terms = *from;
     place->terms.database = copy(&end, from->database);
     place->terms.user = copy(&end, from->user);
     place->terms.reset_query = copy(&end, from->reset_query);
+    for (size_t i = 0; i < PARAMETERS_COUNT; i++)
+        place->terms.settings[i] = copy(&end, from->settings[i]);
     place->terms.target = (struct login_target){
         .conninfo = copy(&end, t->conninfo),
         .host = copy(&end, t->host),
@@ -321,7 +341,6 @@ static bool copy_terms(struct broker_place *place, const struct broker_terms *fr
         .dbname = copy(&end, t->dbname),
         .user = copy(&end, t->user),
         .password = copy(&end, t->password),
-        .application_name = copy(&end, t->application_name),
     };
     return true;
 }
@@ -379,8 +398,7 @@ struct broker_place *broker_place(struct broker *broker, const struct broker_ter
     return place != NULL ? place : create(broker, terms);
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 void broker_warm(struct broker_place *place)
 {

@@ -42,8 +42,9 @@ struct broker_terms {
     const char *database, *user; /* what clients call it: the key */
     struct login_target target;
     struct pool_limits limits;
-    bool keep_until_the_end; /* pool_mode = session */
-    const char *reset_query; /* may be NULL: nothing is reset */
+    const char *settings[PARAMETERS_COUNT]; /* what clients get if they do not say; may be NULL */
+    bool keep_until_the_end;                /* pool_mode = session */
+    const char *reset_query;                /* may be NULL: nothing is reset */
 };
 
 struct broker_place {

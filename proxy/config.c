@@ -46,13 +46,13 @@ static const struct option_row database_rows[] = {
 };
 
 static const struct option_row user_rows[] = {
-    {"client_idle_timeout",         OPTION_SECONDS, USER(client_idle_timeout_ms),      NULL, LIVE, "In place of client_idle_timeout for all."},
-    {"idle_transaction_timeout",    OPTION_SECONDS, USER(idle_transaction_timeout_ms), NULL, LIVE, "In place of idle_transaction_timeout for all."},
+    {"client_idle_timeout",         OPTION_SECONDS, NOT_YET,                           NULL, LIVE, "In place of client_idle_timeout for all."},
+    {"idle_transaction_timeout",    OPTION_SECONDS, NOT_YET,                           NULL, LIVE, "In place of idle_transaction_timeout for all."},
     {"max_user_client_connections", COUNT,          NOT_YET,                           NULL, LIVE, "In place of max_user_client_connections for all."},
     {"max_user_connections",        COUNT,          NOT_YET,                           NULL, LIVE, "In place of max_user_connections for all."},
     {"pool_mode",                   POOL_MODE,      USER(pool_mode),                   NULL, LIVE, "In place of the database's pool_mode."},
     {"pool_size",                   COUNT,          USER(pool_size),                   NULL, LIVE, "In place of the database's pool_size."},
-    {"query_timeout",               OPTION_SECONDS, USER(query_timeout_ms),            NULL, LIVE, "In place of query_timeout for all."},
+    {"query_timeout",               OPTION_SECONDS, NOT_YET,                           NULL, LIVE, "In place of query_timeout for all."},
     {"query_wait_timeout",          OPTION_SECONDS, USER(query_wait_timeout_ms),       NULL, LIVE, "In place of the database's query_wait_timeout."},
     {"reserve_pool_size",           COUNT,          NOT_YET,                           NULL, LIVE, "In place of the database's reserve_pool_size."},
     {"transaction_timeout",         OPTION_SECONDS, NOT_YET,                           NULL, LIVE, "In place of transaction_timeout for all."},
@@ -494,10 +494,7 @@ void config_get_rules(const struct config *config, const struct config_database 
     static const struct config_user nothing = {
         .pool_size = OPTION_UNSET,
         .pool_mode = SETTINGS_POOL_MODE_UNSET,
-        .query_timeout_ms = OPTION_UNSET,
         .query_wait_timeout_ms = OPTION_UNSET,
-        .idle_transaction_timeout_ms = OPTION_UNSET,
-        .client_idle_timeout_ms = OPTION_UNSET,
     };
     const struct settings *all = &config->settings;
     const struct config_user *found = find_user(config, name);
@@ -509,12 +506,8 @@ void config_get_rules(const struct config *config, const struct config_database 
         .min_pool_size = either(database->min_pool_size, all->min_pool_size),
         .pool_mode = either_mode(user->pool_mode, either_mode(database->pool_mode, all->pool_mode)),
         .server_lifetime_ms = lifetime > 0 ? lifetime : all->server_lifetime_ms,
-        .query_timeout_ms = either(user->query_timeout_ms, all->query_timeout_ms),
         .query_wait_timeout_ms =
             either(user->query_wait_timeout_ms,
                    either(database->query_wait_timeout_ms, all->query_wait_timeout_ms)),
-        .idle_transaction_timeout_ms =
-            either(user->idle_transaction_timeout_ms, all->idle_transaction_timeout_ms),
-        .client_idle_timeout_ms = either(user->client_idle_timeout_ms, all->client_idle_timeout_ms),
     };
 }

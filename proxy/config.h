@@ -47,8 +47,7 @@ struct config_user {
     struct named named;
     uint64_t pool_size;
     enum settings_pool_mode pool_mode;
-    uint64_t query_timeout_ms, query_wait_timeout_ms;
-    uint64_t idle_transaction_timeout_ms, client_idle_timeout_ms;
+    uint64_t query_wait_timeout_ms;
 };
 
 struct config_http {
@@ -68,9 +67,8 @@ struct config {
 struct config_rules {
     uint64_t pool_size, min_pool_size; /* a pool_size of 0 is no limit */
     enum settings_pool_mode pool_mode;
-    uint64_t server_lifetime_ms;                      /* 0: used once */
-    uint64_t query_timeout_ms, query_wait_timeout_ms; /* these, and below, 0: no limit */
-    uint64_t idle_transaction_timeout_ms, client_idle_timeout_ms;
+    uint64_t server_lifetime_ms;    /* 0: used once */
+    uint64_t query_wait_timeout_ms; /* 0: no limit */
 };
 
 /* The tables of keys, for documentation; [weir] has settings_table. */

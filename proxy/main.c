@@ -78,7 +78,7 @@ static int run(const struct config *config, struct log *log)
             unlink(settings->pidfile);
         status = 0;
     }
-    if (worker.stuck) /* exit() would wait for libuv's threads, and those wait for a server */
+    if (worker.abandoned) /* exit() would wait for libuv's threads, and those wait for a server */
         _exit(status);
     worker_fini(&worker);
     return status;

@@ -49,7 +49,7 @@ struct settings {
     char *auth_file; /* NULL: none */
     uint64_t scram_iterations;
     char *ignore_startup_parameters;
-    uint64_t max_client_conn, max_packet_size;
+    uint64_t max_client_conn;
 
     /* who gets a server */
     enum settings_pool_mode pool_mode; /* always set */
@@ -60,7 +60,7 @@ struct settings {
     uint64_t cancel_wait_timeout_ms;
     uint64_t client_idle_timeout_ms, client_login_timeout_ms;
     uint64_t idle_transaction_timeout_ms, query_timeout_ms, query_wait_timeout_ms;
-    uint64_t server_check_delay_ms, server_connect_timeout_ms, server_idle_timeout_ms;
+    uint64_t server_connect_timeout_ms, server_idle_timeout_ms;
     uint64_t server_lifetime_ms, server_login_retry_ms, server_reset_timeout_ms;
     uint64_t shutdown_timeout_ms;
 

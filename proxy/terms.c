@@ -143,8 +143,11 @@ enum err terms_find_place(struct terms *terms, const struct terms_wanted *wanted
             .dbname = config_dbname(entry, wanted->database),
             .user = new.user,
             .password = server_password(terms, wanted),
-            .application_name = entry->application_name,
         };
+    new.settings[PARAMETERS_APPLICATION_NAME] = entry->application_name;
+    new.settings[PARAMETERS_CLIENT_ENCODING] = entry->client_encoding;
+    new.settings[PARAMETERS_DATE_STYLE] = entry->datestyle;
+    new.settings[PARAMETERS_TIME_ZONE] = entry->timezone;
     set_limits(terms, wanted, &new);
     *place = broker_place(terms->broker, &new);
     return *place != NULL ? ERR_OK : ERR_NO_MEMORY;

@@ -90,7 +90,7 @@ static void end_phase(struct worker *worker)
         stop(worker);
     } else {
         log_write(worker->log, LOG_LEVEL_WARNING, NULL, "not all connections could be closed");
-        worker->stuck = true;
+        worker->abandoned = true;
         uv_stop(&worker->loop);
     }
 }
@@ -175,6 +175,13 @@ static enum err set_up_front(struct worker *worker)
                 [SESSION_PINNED] = settings->client_idle_timeout_ms,
                 [SESSION_CANCELING] = settings->cancel_wait_timeout_ms,
                 [SESSION_LEAVING] = LAST_WORDS_MS,
+            },
+        .keepalive =
+            {
+                .on = settings->tcp_keepalive,
+                .idle_s = (int)settings->tcp_keepidle,
+                .interval_s = (int)settings->tcp_keepintvl,
+                .count = (int)settings->tcp_keepcnt,
             },
         .max_clients = settings->max_client_conn,
         .log_connections = settings->log_connections,

@@ -52,7 +52,7 @@ struct worker {
     enum worker_phase phase;
     uint64_t phase_ends; /* when the next phase begins by itself; UINT64_MAX: never */
     bool http_is_open, closed;
-    bool stuck; /* something did not end in time: nothing can be taken down in order */
+    bool abandoned; /* something hangs: nothing can be taken down in order */
     uv_signal_t signals[WORKER_SIGNALS];
     uv_prepare_t between; /* once a turn of the loop */
 };
@@ -62,7 +62,6 @@ enum err worker_init(struct worker *worker, const struct config *config,
 enum err worker_listen(struct worker *worker, char why[256]) MUST_CHECK;
 void worker_run(struct worker *worker);
 
-/* Not of one that is stuck: that ends with its process. */
 void worker_fini(struct worker *worker);
 
 #endif

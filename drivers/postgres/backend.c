@@ -63,6 +63,17 @@ static void set_free(struct backend *backend)
     become(backend, BACKEND_FREE);
 }
 
+/* In session mode that is the operator's business. In the others what pins a client has no
+ * place on the server of another, whatever the configuration says. */
+static const char *reset_query(const struct backend *backend)
+{
+    bool by_mode = (backend->relay.pinned & 1u << RELAY_PIN_MODE) != 0;
+
+    if (backend->relay.pinned == 0 || backend->resetting)
+        return NULL;
+    return by_mode ? backend->reset_query : "DISCARD ALL";
+}
+
 /* One step at a time: each time the server has answered the last one, or a cancel has come
  * to its end. A cancel under way must not hit the ROLLBACK (trap 28). */
 static void clean_on(struct backend *backend)
@@ -75,9 +86,11 @@ static void clean_on(struct backend *backend)
         return;
     } else if (relay->status != 'I') {
         ask_query(backend, "ROLLBACK");
-    } else if (relay->pinned != 0 && !backend->resetting && backend->reset_query != NULL) {
+    } else if (reset_query(backend) != NULL) {
+        ask_query(backend, reset_query(backend));
         backend->resetting = true;
-        ask_query(backend, backend->reset_query);
+    } else if (!relay_is_settled(relay, NULL)) {
+        lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
     } else {
         backend->resetting = false;
         set_free(backend);
@@ -85,10 +98,10 @@ static void clean_on(struct backend *backend)
     }
 }
 
-void backend_clean(struct backend *backend, const char *reset_query)
+void backend_clean(struct backend *backend, const char *session_reset_query)
 {
     become(backend, BACKEND_CLEANING);
-    backend->reset_query = reset_query;
+    backend->reset_query = session_reset_query;
     backend->relay.failed = false; /* what failed has changed nothing */
     if (relay_owes(&backend->relay) && backend_cancel(backend) != ERR_OK)
         lose(backend, ERR_BACKEND_LOST, "what it was doing could not be canceled");
@@ -246,10 +259,10 @@ static void on_drained(struct stream *stream)
         backend->events->drained(backend);
 }
 
-/* ---- closing ----------------------------------------------------------------------------------
- */
+/* ---- closing -------------------------------------------------------------------------------- */
 
-/* libpq says goodbye, unless that would fall into the middle of a message. */
+/* libpq says goodbye, under TLS as well, unless that would fall into the middle of a message.
+ * It frees the SSL that the stream was lent: so the stream is closed before. */
 static void destroy(struct backend *backend)
 {
     if (backend->conn != NULL && (backend->half_sent || !relay_is_settled(&backend->relay, NULL)))
@@ -282,8 +295,7 @@ void backend_close(struct backend *backend)
         destroy(backend);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static const struct stream_events stream_events = {
     .bytes = on_bytes,
@@ -316,29 +328,36 @@ static void prove(struct backend *backend)
     send_bytes(backend, &out);
 }
 
+/* Under TLS the bytes go through libpq's own SSL: the keys are in there. */
+static enum err adopt(struct backend *backend)
+{
+    PGconn *conn = backend->conn;
+    struct stream_home *home = backend->home->streams;
+    SSL *ssl = PQsslInUse(conn) ? PQsslStruct(conn, "OpenSSL") : NULL;
+    int fd;
+
+    if (PQsslInUse(conn) && ssl == NULL)
+        return ERR_NOT_SUPPORTED; /* a libpq built with something else */
+    fd = dup(PQsocket(conn));     /* so that PQfinish and uv_close each have their own */
+    if (fd < 0)
+        return ERR_IO;
+    backend->adopted = true;
+    if (ssl != NULL)
+        return stream_adopt_tls(&backend->stream, home, &stream_events, fd, ssl);
+    return stream_adopt(&backend->stream, home, &stream_events, fd);
+}
+
 static void on_login(void *owner, PGconn *conn, const char *why)
 {
     struct backend *backend = owner;
-    int fd;
+    enum err e;
 
     backend->login = NULL;
     backend->conn = conn;
-    if (conn == NULL) {
+    if (conn == NULL)
         lose(backend, ERR_BACKEND_DOWN, why);
-        return;
-    }
-    if (PQsslInUse(conn)) {
-        lose(backend, ERR_NOT_SUPPORTED, "TLS to the server is not supported yet");
-        return;
-    }
-    fd = dup(PQsocket(conn)); /* so that PQfinish and uv_close each have their own */
-    if (fd < 0) {
-        lose(backend, ERR_IO, "no descriptor is left for the connection");
-        return;
-    }
-    backend->adopted = true;
-    if (stream_adopt(&backend->stream, backend->home->streams, &stream_events, fd) != ERR_OK)
-        lose(backend, ERR_IO, "the connection cannot be taken over from libpq");
+    else if ((e = adopt(backend)) != ERR_OK)
+        lose(backend, e, "the connection cannot be taken over from libpq");
     else
         prove(backend);
 }
@@ -366,8 +385,7 @@ struct backend *backend_open(struct backend_home *home, const struct login_targe
     return NULL;
 }
 
-/* ---- leasing ------------------------------------------------------------------------------------
- */
+/* ---- leasing -------------------------------------------------------------------------------- */
 
 bool backend_is_stale(const struct backend *backend)
 {
@@ -455,8 +473,7 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
     return BACKEND_LEFT_STATE;
 }
 
-/* ---- what a client is told
- * ------------------------------------------------------------------------ */
+/* ---- what a client is told ------------------------------------------------------------------ */
 
 /* libpq knows parameters by name only. These are what PostgreSQL reports, up to 18. */
 static const char *const reported[] = {

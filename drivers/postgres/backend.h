@@ -11,9 +11,10 @@
  *      LOGIN --> PROVING --> FREE <--> LEASED --> LEFT --> CLEANING --> FREE
  *         `---------`---------`----------`---------`----------`-----> CLOSING
  *
- * libpq logs in; then its socket is duplicated into a stream and libpq is not asked again,
- * save for cancels and the goodbye. PROVING is one Sync of our own: that its answer is the
- * first thing to arrive shows that libpq has left no byte behind.
+ * libpq logs in; then its socket is duplicated into a stream, and its SSL lent to it if it
+ * has one; libpq is not asked again, save for cancels and the goodbye. PROVING is one Sync
+ * of our own: that its answer is the first thing to arrive shows that libpq has left no
+ * byte behind.
  *
  * Ownership: backend_open gives the backend, backend_close takes it. events.lost comes at
  * most once and leaves only backend_close to be called.
@@ -77,7 +78,7 @@ struct backend {
     uint64_t id;        /* for the log; the owner's to set */
     struct login *login;
     PGconn *conn;
-    const char *reset_query;             /* for what pinned clients leave; may be NULL */
+    const char *reset_query;             /* in session mode; may be NULL */
     const struct parameters *parameters; /* as the server has reported them last; held */
     struct bytes ahead;                  /* ours, and goes with what is sent next */
     char failure[200];                   /* the server's words about what we asked */
@@ -113,8 +114,9 @@ enum backend_leftovers { BACKEND_LEFT_NOTHING, BACKEND_LEFT_STATE, BACKEND_LEFT_
 enum backend_leftovers backend_leave(struct backend *backend,
                                      const struct relay_sent *sent) MUST_CHECK;
 
-/* Cancels what still runs, rolls back, resets what a pinned client left. */
-void backend_clean(struct backend *backend, const char *reset_query);
+/* Cancels what still runs, rolls back, resets what a pinned client left: in session mode by
+ * session_reset_query, lent until then, which may be NULL. */
+void backend_clean(struct backend *backend, const char *session_reset_query);
 
 /* Cancels what the server is doing for its client, if it is doing anything. */
 enum err backend_cancel(struct backend *backend) MUST_CHECK;

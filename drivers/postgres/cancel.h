@@ -9,8 +9,12 @@
  * (PostgreSQL manual, 55.2.8 Canceling Requests in Progress). Until done the caller keeps
  * the connection from everybody else. conn is lent for the call.
  *
- * PQcancel blocks, so it runs on the thread pool; a limit of its own keeps a storm of
- * cancels away from logins.
+ * From libpq 17 on the cancel is sent by the loop, and under TLS where the connection is,
+ * with the same verification. Before that there is only PQcancel: it blocks, so it runs on
+ * the thread pool, and it does not encrypt. Who listens on the network could then read the
+ * key of that one backend, and cancel its queries; the server's pg_hba.conf does not apply
+ * to cancels, so that works with hostssl, too. Either way a limit of its own keeps a storm
+ * of cancels away from logins.
  */
 #ifndef DRIVERS_POSTGRES_CANCEL_H
 #define DRIVERS_POSTGRES_CANCEL_H

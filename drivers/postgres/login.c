@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "drivers/postgres/watch.h"
 
 enum { MOST_ADDRESSES = 8 }; /* of one host name */
 
@@ -22,27 +23,13 @@ struct login {
     struct bytes hosts, addresses, ports, why;
 };
 
-/* libpq closes a socket and opens another when it tries the next address, often under the
- * same number. So each poll is watched by a handle of its own. */
-struct watch {
-    uv_poll_t poll;
-    struct login *login;
-};
-
 static void go_on(struct login *login);
 
 /* ---- the end ---------------------------------------------------------------------- */
 
-static void on_watch_closed(uv_handle_t *handle)
-{
-    free(CONTAINER_OF(handle, struct watch, poll));
-}
-
 static void stop_watching(struct login *login)
 {
-    if (login->watch == NULL)
-        return;
-    uv_close((uv_handle_t *)&login->watch->poll, on_watch_closed);
+    watch_stop(login->watch);
     login->watch = NULL;
 }
 
@@ -134,33 +121,22 @@ static bool fill_in(struct login *login, const struct login_target *target)
 {
     return set(login, "host", target->host) && set(login, "port", target->port) &&
            set(login, "dbname", target->dbname) && set(login, "user", target->user) &&
-           set(login, "password", target->password) &&
-           set(login, "application_name", target->application_name) &&
-           set(login, "gssencmode", "disable") && set_default(login, "sslmode", "disable") &&
+           set(login, "password", target->password) && set(login, "gssencmode", "disable") &&
            set_default(login, "fallback_application_name", "weir");
 }
 
 /* ---- connecting ----------------------------------------------------------------------- */
 
-static void on_pollable(uv_poll_t *poll, int status, int events)
+static void on_ready(void *owner)
 {
-    (void)status; /* PQconnectPoll finds out and says it in its own words */
-    (void)events;
-    go_on(CONTAINER_OF(poll, struct watch, poll)->login);
+    go_on(owner);
 }
 
 static void watch(struct login *login, int events)
 {
-    struct watch *w = malloc(sizeof(*w));
-
-    if (w == NULL || uv_poll_init(login->loop, &w->poll, PQsocket(login->conn)) != 0) {
-        free(w);
+    login->watch = watch_start(login->loop, PQsocket(login->conn), events, login, on_ready);
+    if (login->watch == NULL)
         fail(login, "the socket cannot be watched");
-        return;
-    }
-    w->login = login;
-    login->watch = w;
-    uv_poll_start(&w->poll, events, on_pollable);
 }
 
 static void succeed(struct login *login)

@@ -8,8 +8,11 @@
  *      resolving --> connecting (PQconnectPoll under uv_poll) --> done
  *
  * The user's connection string is libpq's own, so sslmode, several hosts,
- * target_session_attrs, passfile and service work. Host names are resolved on the thread
- * pool first and handed over as hostaddr, since PQconnectStart would block in getaddrinfo.
+ * target_session_attrs, passfile and service work. Who says nothing of sslmode gets libpq's
+ * default, prefer: TLS if the server has it, unverified. Kerberos encryption is never used,
+ * since only libpq could speak it afterwards. Host names are resolved on the thread pool
+ * first and handed over as hostaddr, since PQconnectStart would block in getaddrinfo; the
+ * name goes along, and verify-full compares the certificate with it.
  *
  * done is called once, from the loop, never from inside login_start; it is given the
  * connection (Gives) or lent the reason, and the login is gone. No deadline here: whoever
@@ -30,7 +33,7 @@
  * replace what it says. Lent for the call. */
 struct login_target {
     const char *conninfo; /* a URL or key=value pairs */
-    const char *host, *port, *dbname, *user, *password, *application_name;
+    const char *host, *port, *dbname, *user, *password;
 };
 
 struct login;

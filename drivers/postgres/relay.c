@@ -6,78 +6,35 @@
 
 enum {
     HEADER = 5,              /* type and length */
-    LONGEST = 0x3fffffff,    /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
+    LONGEST = 0x3ffffffe,    /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
+    LONG = 10000,            /* ... of messages without a text (PQ_SMALL_MESSAGE_LIMIT) */
+    BARE = 4,                /* ... and of those without a body */
     LONGEST_PARAMETER = 8192 /* a ParameterStatus beyond that is passed on unread */
-};
-
-/* What the server owes for one message of the client. */
-enum owed {
-    PARSE = 1,
-    BIND,
-    DESCRIBE,
-    EXECUTE,
-    CLOSE,
-    SYNC,
-    QUERY,
-    FUNCTION,
-    COPY_DATA, /* a mark, answered by nothing: where copied data began ... */
-    COPY_END,  /* ... and ended */
-    OURS = 0x80
 };
 
 #define ANY_OF(...) (any_of(relay, (const uint8_t[]){__VA_ARGS__, 0}))
 
-/* ---- the queue of what is owed ------------------------------------------------ */
-
-static uint8_t entry(const struct relay *relay, unsigned i)
-{
-    return relay->owed[(relay->first + i) % RELAY_MOST_OWED];
-}
-
-static uint8_t head(const struct relay *relay)
-{
-    return relay->length > 0 ? entry(relay, 0) & (uint8_t)~OURS : 0;
-}
-
-static bool head_is_ours(const struct relay *relay)
-{
-    return relay->length > 0 && (entry(relay, 0) & OURS) != 0;
-}
+/* ---- what is owed ------------------------------------------------ */
 
 static bool any_of(const struct relay *relay, const uint8_t *kinds)
 {
     for (; *kinds != 0; kinds++)
-        if (head(relay) == *kinds)
+        if (owed_head(&relay->owed) == *kinds)
             return true;
     return false;
 }
 
-static bool holds(const struct relay *relay, uint8_t kind)
-{
-    for (unsigned i = 0; i < relay->length; i++)
-        if (entry(relay, i) == kind)
-            return true;
-    return false;
-}
-
-static void push(struct relay *relay, uint8_t kind)
-{
-    REQUIRE(relay->length < RELAY_MOST_OWED);
-    relay->owed[(relay->first + relay->length++) % RELAY_MOST_OWED] = kind;
-}
-
-static void drop_head(struct relay *relay)
-{
-    relay->first = (uint16_t)((relay->first + 1) % RELAY_MOST_OWED);
-    relay->length--;
-}
-
-/* Marks mean something only behind the statement that copies. */
+/* The head was answered. Where nothing copies the server ignores copied data, except in one case:
+ * in the middle of a batch whose statement's time is over. It finds that out at whatever it reads
+ * next, and at copied data it does not only answer with an error, but with a ReadyForQuery that
+ * nobody waits for. */
 static void pop(struct relay *relay)
 {
-    drop_head(relay);
-    while (ANY_OF(COPY_DATA, COPY_END))
-        drop_head(relay);
+    bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
+
+    if (owed_pop(&relay->owed) && of_batch)
+        relay->tainted = true;
+    relay->in_batch |= of_batch;
 }
 
 /* ---- plans ---------------------------------------------------------------------- */
@@ -99,44 +56,47 @@ static bool has_room(const struct relay_plan *plan)
 
 /* ---- from the client --------------------------------------------------------------- */
 
-/* What a message of the client asks for; 0: it is unknown, or has no place here. */
+/* How long a message of the client may be (0: it is unknown), and what it asks for. A server
+ * answers one that is too long, or a Flush with a body, with an error or its own end. Where nothing
+ * is owed for a message it must not come to that: the server may be somebody else's by then. */
 static const struct {
+    uint32_t longest;
     uint8_t owed;
-    bool known, idle_is_fine; /* without a server it means nothing and is swallowed */
+    bool idle_is_fine; /* without a server it means nothing and is swallowed */
 } asked[128] = {
-    [WIRE_QUERY] = {QUERY, true, false},
-    [WIRE_PARSE] = {PARSE, true, false},
-    [WIRE_BIND] = {BIND, true, false},
-    [WIRE_DESCRIBE] = {DESCRIBE, true, false},
-    [WIRE_EXECUTE] = {EXECUTE, true, false},
-    [WIRE_CLOSE] = {CLOSE, true, false},
-    [WIRE_FUNCTION_CALL] = {FUNCTION, true, false},
-    [WIRE_SYNC] = {SYNC, true, false},
-    [WIRE_FLUSH] = {0, true, true},
-    [WIRE_COPY_DATA] = {COPY_DATA, true, true},
-    [WIRE_COPY_DONE] = {COPY_END, true, true},
-    [WIRE_COPY_FAIL] = {COPY_END, true, true},
-    [WIRE_TERMINATE] = {0, true, false},
+    [WIRE_QUERY] = {LONGEST, OWED_QUERY, false},
+    [WIRE_PARSE] = {LONGEST, OWED_PARSE, false},
+    [WIRE_BIND] = {LONGEST, OWED_BIND, false},
+    [WIRE_DESCRIBE] = {LONG, OWED_DESCRIBE, false},
+    [WIRE_EXECUTE] = {LONG, OWED_EXECUTE, false},
+    [WIRE_CLOSE] = {LONG, OWED_CLOSE, false},
+    [WIRE_FUNCTION_CALL] = {LONGEST, OWED_FUNCTION, false},
+    [WIRE_SYNC] = {BARE, OWED_SYNC, false},
+    [WIRE_FLUSH] = {BARE, 0, true},
+    [WIRE_COPY_DATA] = {LONGEST, OWED_COPY_DATA, true},
+    [WIRE_COPY_DONE] = {LONG, OWED_COPY_END, true},
+    [WIRE_COPY_FAIL] = {LONG, OWED_COPY_END, true},
+    [WIRE_TERMINATE] = {LONG, 0, false},
 };
 
 static void push_sync(struct relay *relay)
 {
     relay->skipping = relay->unsynced = false;
-    if (relay->copy != WIRE_COPY_IN_RESPONSE || holds(relay, COPY_END)) {
-        push(relay, SYNC);
+    if (relay->copy != WIRE_COPY_IN_RESPONSE || owed_holds(&relay->owed, OWED_COPY_END)) {
+        owed_push(&relay->owed, OWED_SYNC);
         return;
     }
     /* In mid-COPY the server ignores it, unless the COPY has just failed (trap 22). */
     relay->maybe_ignored++;
-    relay->unsynced = true;
+    relay->unsynced = ANY_OF(OWED_EXECUTE);
 }
 
 static void push_mark(struct relay *relay, uint8_t mark)
 {
-    bool begun = relay->length > 0 && entry(relay, relay->length - 1u) == COPY_DATA;
-
-    if (relay->length > 0 && !(mark == COPY_DATA && begun))
-        push(relay, mark);
+    if (relay->owed.length > 0)
+        owed_push_mark(&relay->owed, mark);
+    else if (relay->unsynced && !relay->skipping)
+        relay->tainted = true; /* see pop() */
 }
 
 /* Enters a message that goes to the server into what it owes. */
@@ -145,15 +105,15 @@ static void account(struct relay *relay, uint8_t owed)
     switch (owed) {
     case 0:
         return;
-    case COPY_DATA:
-    case COPY_END:
+    case OWED_COPY_DATA:
+    case OWED_COPY_END:
         push_mark(relay, owed);
         return;
-    case SYNC:
+    case OWED_SYNC:
         push_sync(relay);
         return;
-    case QUERY:
-    case FUNCTION:
+    case OWED_QUERY:
+    case OWED_FUNCTION:
         if (relay->skipping) /* it is dropped there, and answered by nothing */
             return;
         relay->unsynced = false; /* it ends the implicit transaction */
@@ -164,7 +124,7 @@ static void account(struct relay *relay, uint8_t owed)
             return;
         break;
     }
-    push(relay, owed);
+    owed_push(&relay->owed, owed);
 }
 
 static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
@@ -172,7 +132,7 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
     uint8_t type = message.at[0];
     uint32_t length = bytes_u32(message.at + 1);
 
-    if (type >= COUNT_OF(asked) || !asked[type].known || length < 4 || length > LONGEST) {
+    if (type >= COUNT_OF(asked) || length < 4 || length > asked[type].longest) {
         plan->unknown_type = type;
         plan->unknown_length = length;
         return RELAY_BROKEN;
@@ -181,7 +141,7 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    return relay->length < RELAY_MOST_OWED - 1 ? RELAY_GO_ON : RELAY_WAITS;
+    return relay->owed.length < OWED_MOST - 1 ? RELAY_GO_ON : RELAY_WAITS;
 }
 
 /* How much of its messages the relay must see at once. */
@@ -258,16 +218,6 @@ static void unexpected(struct relay *relay)
     relay->tainted = true;
 }
 
-/* After an error in an extended message the server drops all up to a Sync, and only a Sync:
- * a Query in between is dropped with the rest (trap 2). */
-static void drop_until_sync(struct relay *relay)
-{
-    while (relay->length > 0 && head(relay) != SYNC)
-        drop_head(relay);
-    if (relay->length == 0)
-        relay->skipping = relay->unsynced = true;
-}
-
 static bool is_fatal(struct slice body)
 {
     struct slice severity = wire_error_field(body, 'V');
@@ -282,39 +232,38 @@ static void on_error(struct relay *relay, struct slice body)
 {
     if (is_fatal(body))
         relay->dying = true;
-    if (head_is_ours(relay)) /* what was to follow it must not be seen to have worked */
+    if (owed_head_is_ours(&relay->owed)) /* what was to follow must not be seen to have worked */
         relay->failed = relay->nobody = true;
     /* Which of the Syncs sent meanwhile will be answered depends on when it failed. */
     if (relay->copy != 0 && relay->maybe_ignored > 0)
         relay->tainted = true;
     relay->copy = 0;
     relay->maybe_ignored = 0;
-    if (relay->length == 0)
+    if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
         unexpected(relay);
-    else if (!ANY_OF(QUERY, FUNCTION, SYNC))
-        drop_until_sync(relay);
+    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) /* or to a Flush, and then that is dropped */
+        relay->tainted |= relay->in_batch;
+    else if (!ANY_OF(OWED_SYNC) && !owed_drop_until_sync(&relay->owed))
+        relay->skipping = relay->unsynced = true;
 }
 
-/* Syncs right behind the statement are read by the COPY and ignored, if it reads at all. */
+/* The COPY reads what was sent ahead up to its end, and ignores the Syncs in it, if it comes to
+ * reading at all. */
 static void begin_copy(struct relay *relay, uint8_t how)
 {
-    uint8_t statement = head(relay);
-    unsigned syncs = 0;
+    unsigned syncs;
 
-    if (!ANY_OF(EXECUTE, QUERY))
+    if (!ANY_OF(OWED_EXECUTE, OWED_QUERY))
         unexpected(relay);
     relay->copy = how;
     if (relay->nobody && how != WIRE_COPY_OUT_RESPONSE)
         relay->dying = true; /* it would wait for data that nobody has */
-    if (how != WIRE_COPY_IN_RESPONSE || relay->length == 0)
+    if (how != WIRE_COPY_IN_RESPONSE || relay->owed.length == 0)
         return;
-    while (syncs + 1 < relay->length && entry(relay, syncs + 1) == SYNC)
-        syncs++;
-    relay->first = (uint16_t)((relay->first + syncs) % RELAY_MOST_OWED);
-    relay->length = (uint16_t)(relay->length - syncs);
-    relay->owed[relay->first] = statement;
+    syncs = owed_drop_syncs_in_copy(&relay->owed);
     relay->maybe_ignored += syncs;
-    if (syncs > 0 && statement == EXECUTE && !holds(relay, SYNC) && !holds(relay, QUERY))
+    if (syncs > 0 && ANY_OF(OWED_EXECUTE) && !owed_holds(&relay->owed, OWED_SYNC) &&
+        !owed_holds(&relay->owed, OWED_QUERY) && !owed_holds(&relay->owed, OWED_FUNCTION))
         relay->unsynced = true;
 }
 
@@ -349,27 +298,30 @@ static void pin_by_setting(struct relay *relay)
 
 static void on_complete(struct relay *relay, struct slice tag)
 {
+    if (relay->copy == WIRE_COPY_IN_RESPONSE && relay->owed.length > 0)
+        owed_drop_copied(&relay->owed);
     relay->copy = 0;
     relay->maybe_ignored = 0; /* the COPY has read past them */
-    if (!head_is_ours(relay))
+    if (!owed_head_is_ours(&relay->owed))
         pin_by_tag(relay, tag);
-    if (ANY_OF(EXECUTE))
+    if (ANY_OF(OWED_EXECUTE))
         pop(relay);
-    else if (!ANY_OF(QUERY))
+    else if (!ANY_OF(OWED_QUERY))
         unexpected(relay);
 }
 
 static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *plan)
 {
-    bool ours = head_is_ours(relay);
+    bool ours = owed_head_is_ours(&relay->owed);
 
-    if (!ANY_OF(SYNC, QUERY, FUNCTION) || relay->copy != 0 ||
+    if (!ANY_OF(OWED_SYNC, OWED_QUERY, OWED_FUNCTION) || relay->copy != 0 ||
         (status != 'I' && status != 'T' && status != 'E'))
         unexpected(relay);
     relay->status = status;
     relay->copy = 0;
-    if (relay->length > 0)
+    if (relay->owed.length > 0)
         pop(relay);
+    relay->in_batch = false;
     if (ours)
         return;
     pin_by_setting(relay);
@@ -392,7 +344,7 @@ static void answer(struct relay *relay, struct slice message, struct relay_plan 
 
     switch (message.at[0]) {
     case WIRE_DATA_ROW:
-        expect(relay, ANY_OF(EXECUTE, QUERY), false);
+        expect(relay, ANY_OF(OWED_EXECUTE, OWED_QUERY), false);
         break;
     case WIRE_COPY_DATA:
     case WIRE_COPY_DONE:
@@ -405,31 +357,31 @@ static void answer(struct relay *relay, struct slice message, struct relay_plan 
         on_ready(relay, body.at[0], plan);
         break;
     case WIRE_ROW_DESCRIPTION:
-        expect(relay, ANY_OF(DESCRIBE, QUERY), ANY_OF(DESCRIBE));
+        expect(relay, ANY_OF(OWED_DESCRIBE, OWED_QUERY), ANY_OF(OWED_DESCRIBE));
         break;
     case WIRE_NO_DATA:
-        expect(relay, ANY_OF(DESCRIBE), true);
+        expect(relay, ANY_OF(OWED_DESCRIBE), true);
         break;
     case WIRE_PARAMETER_DESCRIPTION:
-        expect(relay, ANY_OF(DESCRIBE), false);
+        expect(relay, ANY_OF(OWED_DESCRIBE), false);
         break;
     case WIRE_PARSE_COMPLETE:
-        expect(relay, ANY_OF(PARSE), true);
+        expect(relay, ANY_OF(OWED_PARSE), true);
         break;
     case WIRE_BIND_COMPLETE:
-        expect(relay, ANY_OF(BIND), true);
+        expect(relay, ANY_OF(OWED_BIND), true);
         break;
     case WIRE_CLOSE_COMPLETE:
-        expect(relay, ANY_OF(CLOSE), true);
+        expect(relay, ANY_OF(OWED_CLOSE), true);
         break;
     case WIRE_PORTAL_SUSPENDED:
-        expect(relay, ANY_OF(EXECUTE), true);
+        expect(relay, ANY_OF(OWED_EXECUTE), true);
         break;
     case WIRE_EMPTY_QUERY_RESPONSE:
-        expect(relay, ANY_OF(EXECUTE, QUERY), ANY_OF(EXECUTE));
+        expect(relay, ANY_OF(OWED_EXECUTE, OWED_QUERY), ANY_OF(OWED_EXECUTE));
         break;
     case WIRE_FUNCTION_CALL_RESPONSE:
-        expect(relay, ANY_OF(FUNCTION), false);
+        expect(relay, ANY_OF(OWED_FUNCTION), false);
         break;
     case WIRE_ERROR_RESPONSE:
         on_error(relay, body);
@@ -472,14 +424,14 @@ static size_t needed_from_server(uint8_t type, size_t length)
  * learn that the server it no longer needs is being shut down. */
 static bool is_for_nobody(const struct relay *relay, uint8_t type)
 {
-    return relay->nobody || head_is_ours(relay) ||
+    return relay->nobody || owed_head_is_ours(&relay->owed) ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
 static void note_parameter(struct relay *relay, struct slice body, struct relay_plan *plan)
 {
     plan->parameter = body;
-    if (!head_is_ours(relay))
+    if (!owed_head_is_ours(&relay->owed))
         relay->has_reported = true;
 }
 
@@ -502,7 +454,7 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
     relay->swallow = is_for_nobody(relay, type);
     if (in.length > length)
         in.length = length;
-    if (type == WIRE_ERROR_RESPONSE && head_is_ours(relay))
+    if (type == WIRE_ERROR_RESPONSE && owed_head_is_ours(&relay->owed))
         plan->failure = (struct slice){in.at + HEADER, in.length - HEADER};
     if (type == WIRE_PARAMETER_STATUS && in.length == length)
         note_parameter(relay, (struct slice){in.at + HEADER, length - HEADER}, plan);
@@ -541,13 +493,13 @@ void relay_init(struct relay *relay)
 
 bool relay_owes(const struct relay *relay)
 {
-    return relay->length > 0 || relay->remaining > 0;
+    return relay->owed.length > 0 || relay->remaining > 0;
 }
 
 bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent)
 {
-    return relay->length == 0 && relay->remaining == 0 && relay->status == 'I' &&
-           relay->copy == 0 && !relay->skipping && !relay->unsynced &&
+    return relay->owed.length == 0 && relay->remaining == 0 && relay->status == 'I' &&
+           relay->copy == 0 && !relay->skipping && !relay->unsynced && !relay->in_batch &&
            (sent == NULL || sent->remaining == 0 || sent->swallow);
 }
 
@@ -562,14 +514,14 @@ void relay_ask_sync(struct relay *relay, struct bytes *out)
 {
     wire_add_bare(out, WIRE_SYNC);
     relay->skipping = relay->unsynced = false;
-    push(relay, SYNC | OURS);
+    owed_push(&relay->owed, OWED_SYNC | OWED_OURS);
 }
 
 void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out)
 {
-    REQUIRE(relay->length == 0 && !relay->unsynced && !relay->skipping);
+    REQUIRE(relay->owed.length == 0 && !relay->unsynced && !relay->skipping);
     wire_add_query(out, (struct slice){(const uint8_t *)sql, strlen(sql)});
-    push(relay, QUERY | OURS);
+    owed_push(&relay->owed, OWED_QUERY | OWED_OURS);
 }
 
 bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct bytes *out)
@@ -579,13 +531,13 @@ bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct by
     relay->nobody = relay->swallow = true;
     if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)
         return false;
-    if (relay->length >= RELAY_MOST_OWED - 2)
+    if (relay->owed.length >= OWED_MOST - 2)
         return false;
-    if (relay->copy == WIRE_COPY_IN_RESPONSE && !holds(relay, COPY_END)) {
+    if (relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(&relay->owed, OWED_COPY_END)) {
         wire_add_copy_fail(out, "the client has gone");
-        push(relay, COPY_END);
+        owed_push(&relay->owed, OWED_COPY_END);
     }
-    if (relay->unsynced || relay->skipping)
+    if (relay->unsynced || relay->skipping || owed_ends_in_batch(&relay->owed))
         relay_ask_sync(relay, out);
     return true;
 }

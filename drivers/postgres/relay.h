@@ -37,12 +37,10 @@
 
 #include "base/bytes.h"
 #include "base/contract.h"
+#include "drivers/postgres/owed.h"
 
 enum {
     RELAY_MOST_SLICES = 16,
-    /* Answers are at least 5 bytes and a server keeps at most 8 KB of them to itself, so with
-     * more entries than 8192 / 5 the queue always moves on. */
-    RELAY_MOST_OWED = 2048,
 };
 
 /* Where a client is in its message; its session's. Start from all zero. */
@@ -100,6 +98,7 @@ struct relay {
     bool nobody;            /* no client listens: it has gone, or there never was one */
     bool skipping;          /* the server drops everything up to a Sync not sent yet */
     bool unsynced;          /* extended messages were sent since the last Sync */
+    bool in_batch;          /* ... and were answered since the last ReadyForQuery */
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
@@ -107,8 +106,7 @@ struct relay {
     bool has_reported;      /* ... and the server has reported a new value */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
-    uint16_t first, length; /* the queue in owed, which is a ring */
-    uint8_t owed[RELAY_MOST_OWED];
+    struct owed owed;
 };
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. */

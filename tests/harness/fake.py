@@ -96,8 +96,15 @@ class Connection:
         self.say(welcome)
 
     def message(self):
-        kind, length = struct.unpack("!ci", self.take(5))
-        return kind.decode(), self.take(length - 4)
+        """The next one that is neither a Sync, which is answered here, nor the last."""
+        while True:
+            kind, length = struct.unpack("!ci", self.take(5))
+            payload = self.take(length - 4)
+            if kind == b"X":
+                raise EOFError
+            if kind != b"S":
+                return kind.decode(), payload
+            self.say(READY)
 
     def say(self, *data):
         self.peer.sendall(b"".join(data))

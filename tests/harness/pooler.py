@@ -46,6 +46,9 @@ class Pooler:
         self.port = settings.pop("listen_port", None) or free_port()
         self.http_port = settings.pop("http_port", None) or free_port()
         self.config = folder / "weir.ini"
+        url = settings.pop("url", None)  # weir alone may be started without a file
+        self.arguments = [self.config] if url is None else [
+            "--postgres", url, "--listen", f"127.0.0.1:{self.port}", "--http", f"127.0.0.1:{self.http_port}"]
         self.user = None if self.is_weir else server_user()
         self.process = None
         self.ended = False
@@ -55,7 +58,7 @@ class Pooler:
 
     def write(self, databases, users, secrets, settings):
         userlist = self.folder / "userlist.txt"
-        doubled = {user: secret.replace('"', '""') for user, secret in secrets.items()}
+        doubled = {user.replace('"', '""'): secret.replace('"', '""') for user, secret in secrets.items()}
         userlist.write_text("".join(f'"{user}" "{secret}"\n' for user, secret in doubled.items()))
         settings = {"listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
                     "auth_type": "trust", "auth_file": userlist, "pool_mode": "transaction",
@@ -69,7 +72,7 @@ class Pooler:
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self, descriptors=None, wait=True):
-        self.process = Process([self.program, self.config], self.folder / "log", user=self.user,
+        self.process = Process([self.program, *self.arguments], self.folder / "log", user=self.user,
                                descriptors=descriptors, env={"ASAN_OPTIONS": "detect_leaks=1"})
         if wait:
             wait_until(self.listens, "the pooler's start")
@@ -79,7 +82,8 @@ class Pooler:
         if not self.process.alive():
             raise AssertionError(f"{self.program} ended:\n{self.said()}")
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            for port in (self.port, self.http_port) if self.is_weir else (self.port,):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return True
         except OSError:
             return False

@@ -1,4 +1,5 @@
 """A private PostgreSQL: own data folder, free port, loopback only, ended by its pid."""
+import os
 import pathlib
 import shutil
 import signal
@@ -68,6 +69,12 @@ class Postgres:
         if done.returncode != 0:
             raise AssertionError(done.stderr)
         return done.stdout.strip()
+
+    def kill(self, pid, number):
+        """A signal to one backend of this server, as the user that it runs as."""
+        parent = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+        assert parent == self.process.pid, f"{pid} is not a child of this server"
+        os.kill(pid, number)
 
     def stop(self):
         """At once, as a machine that fails would: nobody is told."""

@@ -97,8 +97,12 @@ class Closed(Exception):
 class Wire:
     """A client of 127.0.0.1:port; every read ends in time."""
 
-    def __init__(self, port, patience=PATIENCE):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
+    def __init__(self, port, patience=PATIENCE, receive_buffer=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(patience)
+        if receive_buffer:  # before connecting, or the window is already larger
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.key = None
         self.parameters = {}

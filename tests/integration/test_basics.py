@@ -130,6 +130,14 @@ def test_a_large_result_arrives_whole(weir, connect):
     assert all(text == chr(65 + number % 26) * 1000 for number, text in rows)
 
 
+def test_large_results_of_several_clients_arrive_whole(postgres, pooler, folder):
+    script = folder / "large.sql"
+    script.write_text("select repeat('x', 1000) from generate_series(1, 20000);\n")
+    done = pgbench(postgres, pooler(default_pool_size=4), "-f", script, "-c", "4", "-t", "20")
+    assert done.returncode == 0, done.stderr
+    assert "transactions actually processed: 80/80" in done.stdout
+
+
 def test_a_large_parameter_arrives_whole(weir, connect):
     text = "weir" * 1_000_000
     assert connect(weir).execute("select length(%s), md5(%s) = md5(repeat('weir', 1000000))",

@@ -1,45 +1,106 @@
-"""What one client sets, no other client sees."""
+"""What a client sets stays its own, whichever server it gets."""
+import concurrent.futures
+
+import psycopg
 import pytest
-from harness.wire import query
+from harness.wire import SYNC, Wire, bind, execute, parse, query
+
+ZONES = ["UTC", "Asia/Tokyo", "Europe/Rome", "America/Lima", "Africa/Cairo"]
 
 
-@pytest.fixture
-def weir(pooler):
-    return pooler(default_pool_size=1)
+def show(connection, name):
+    return connection.execute(f"show {name}").fetchone()[0]
 
 
-@pytest.mark.weir_only
-@pytest.mark.parametrize("change, look, usual", [
-    ("set default_transaction_read_only = on", "show transaction_read_only", "off"),
-    ("set session authorization bob", "select session_user", "ana"),
-    ("set role bob", "select current_user", "ana"),
-    ("set role things_reader", "select current_user", "ana"),
-    ("select set_config('role', 'things_reader', false)", "select current_user", "ana"),
-    ("set work_mem = '1MB'", "show work_mem", "4MB"),
-    ("listen news", "select count(*) from pg_listening_channels()", "0"),
-    ("prepare mine as select 1", "select count(*) from pg_prepared_statements", "0"),
-])
-def test_what_one_client_sets_no_other_sees(postgres, weir, wire, change, look, usual):
-    postgres.sql("do $$ begin if to_regrole('things_reader') is null then create role things_reader; end if; end $$")
-    first = wire(weir, "ana")
-    first.ask(query(change))
-    second = wire(weir, "ana").send(query(look))
-    if not second.readable(0.3):  # the first has kept its server
-        first.socket.close()
-    assert next(each.cells()[0] for each in second.read_until("Z") if each.kind == "D") == usual
+def test_settings_of_the_first_packet_are_reported_and_hold(weir, wire):
+    client = Wire(weir.port)
+    client.login("ana", TimeZone="Asia/Tokyo", DateStyle="German", application_name="it's \\ me")
+    assert client.parameters["TimeZone"] == "Asia/Tokyo"
+    assert client.parameters["application_name"] == "it's \\ me"
+    assert client.value("show timezone") == "Asia/Tokyo"
+    assert client.value("show datestyle") == "German, DMY"
+    assert client.value("show application_name") == "it's \\ me"
+    assert client.value("select '2026-11-21'::date") == "21.11.2026"
+    client.socket.close()
 
 
-@pytest.mark.weir_only
-@pytest.mark.parametrize("setting, value", [("application_name", "mine"), ("TimeZone", "Asia/Tokyo"),
-                                            ("DateStyle", "German, DMY"), ("client_encoding", "LATIN1")])
-def test_what_postgresql_reports_follows_its_client(weir, wire, setting, value):
-    first, second = wire(weir, "ana"), wire(weir, "ana")
-    before = second.value(f"show {setting}")
-    first.ask(query(f"set {setting} to '{value}'"))
-    for _ in range(3):
-        assert second.value(f"show {setting}") == before
-        assert first.value(f"show {setting}") == value
+def test_clients_with_different_settings_share_servers_and_never_see_each_others(weir, connect):
+    clients = [connect(weir, options="", application_name=f"client {i}") for i in range(10)]
+    for i, client in enumerate(clients):
+        client.execute(f"set timezone to '{ZONES[i % 5]}'")
+
+    def is_own(i):
+        return all(show(clients[i], "timezone") == ZONES[i % 5] and
+                   show(clients[i], "application_name") == f"client {i}" for _ in range(30))
+
+    with concurrent.futures.ThreadPoolExecutor(10) as threads:
+        assert all(threads.map(is_own, range(10)))
 
 
-def test_an_empty_application_name_is_legal(weir, wire):
-    assert wire(weir, "ana", application_name="").value("show application_name") == ""
+def test_a_setting_undone_by_rollback_is_undone(weir, connect):
+    client, other = connect(weir), connect(weir)
+    client.execute("set timezone to 'Asia/Tokyo'")
+    with pytest.raises(ZeroDivisionError), client.transaction():
+        client.execute("set timezone to 'Europe/Rome'")
+        raise ZeroDivisionError
+    assert show(other, "timezone") != "Asia/Tokyo"
+    assert show(client, "timezone") == "Asia/Tokyo"
+
+
+def test_a_local_setting_ends_with_its_transaction(weir, connect):
+    client = connect(weir)
+    before = show(client, "timezone")
+    with client.transaction():
+        client.execute("set local timezone to 'Europe/Rome'")
+        assert show(client, "timezone") == "Europe/Rome"
+    assert show(client, "timezone") == before
+
+
+def test_a_setting_the_server_does_not_report_keeps_its_server_and_is_gone_with_its_client(pooler, connect):
+    weir = pooler(default_pool_size=1)
+    client = connect(weir)
+    client.execute("set work_mem to '77kB'")
+    assert show(client, "work_mem") == "77kB"
+    client.close()
+    assert show(connect(weir), "work_mem") != "77kB"
+
+
+def test_what_pinned_a_client_is_gone_with_it_whatever_the_configuration_says(pooler, connect):
+    weir = pooler(default_pool_size=1, server_reset_query="")
+    for text in ("select 'first'", "select 'second'"):
+        client = Wire(weir.port)
+        client.login("ana")
+        answer = client.ask(parse("same_name", text), bind("", "same_name"), execute(), SYNC)
+        assert next(each for each in answer if each.kind == "D").cells() == [text[8:-1]]
+        client.socket.close()
+
+
+def test_a_value_the_server_does_not_take_is_told_to_the_client_that_wants_it(weir, wire, connect):
+    other = connect(weir)
+    client = Wire(weir.port)
+    client.login("ana", TimeZone="Nowhere/Land")
+    client.send(query("select 'must not be seen'"))
+    seen = client.read_until("E")
+    assert [each.kind for each in seen] == ["E"]
+    assert seen[0].fields()["C"] == "22023"
+    assert "Nowhere/Land" in seen[0].fields()["M"]
+    assert client.is_closed()
+    assert other.execute("select 1").fetchone() == (1,)
+
+
+def test_what_the_database_s_entry_says_holds_for_clients_that_say_nothing(pooler, connect):
+    weir = pooler(entry="timezone=Asia/Tokyo application_name=entry")
+    assert show(connect(weir, application_name="own"), "timezone") == "Asia/Tokyo"
+    client = Wire(weir.port)
+    client.login("ana")
+    assert client.value("show application_name") == "entry"
+    client.socket.close()
+
+
+def test_an_unknown_startup_parameter_is_refused_unless_it_is_to_be_ignored(pooler):
+    weir = pooler(ignore_startup_parameters="extra_float_digits, search_path")
+    client = Wire(weir.port)
+    client.login("ana", extra_float_digits="3")
+    client.socket.close()
+    with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter: options"):
+        psycopg.connect(weir.dsn(options="-c work_mem=1MB"))

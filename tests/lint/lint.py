@@ -7,6 +7,8 @@ layers   a folder includes only what stands below it
 headers  every header compiles alone, and twice
 names    an exported name starts with the name of its file
 size     no file over 600 lines
+links    what a document links to is there
+scripts  a shell accepts every script
 """
 import pathlib
 import re
@@ -71,8 +73,51 @@ def size(root, _build):
                 yield f"{source.relative_to(root)}: {lines} lines; more than {MOST_LINES} is two files"
 
 
+def ours(root, pattern):
+    """Files of the project, not of its build folders or of what was installed beside it."""
+    for file in sorted(root.rglob(pattern)):
+        folder = file.relative_to(root).parts[0]
+        if not folder.startswith(("build", ".git")) and "node_modules" not in file.parts:
+            yield file
+
+
+def heading_anchors(document):
+    """What GitHub calls a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(root, _build):
+    for document in ours(root, "*.md"):
+        for number, line in enumerate(document.read_text().splitlines(), 1):
+            for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
+                path, _, anchor = link.partition("#")
+                target = document.parent / path if path else document
+                where = f"{document.relative_to(root)}:{number}"
+                if re.match(r"[a-z]+:", link):
+                    continue
+                if not target.exists():
+                    yield f"{where}: there is no {path}"
+                elif anchor and target.suffix == ".md" and anchor not in heading_anchors(target):
+                    yield f"{where}: {target.name} has no heading #{anchor}"
+
+
+def scripts(root, _build):
+    for file in ours(root, "*"):
+        if not file.is_file():
+            continue
+        with open(file, "rb") as script:
+            shebang = re.match(rb"#!/bin/(sh|bash)\b", script.readline())
+        if shebang:
+            done = subprocess.run([shebang[1].decode(), "-n", file], text=True, capture_output=True)
+            if done.returncode != 0:
+                yield done.stderr
+
+
+RULES = (layers, headers, names, size, links, scripts)
+
 if __name__ == "__main__":
-    if len(sys.argv) != 4 or sys.argv[1] not in ("layers", "headers", "names", "size"):
+    if len(sys.argv) != 4 or sys.argv[1] not in [rule.__name__ for rule in RULES]:
         sys.exit(__doc__)
     broken = list(globals()[sys.argv[1]](pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])))
     print("\n".join(broken) or f"{sys.argv[1]}: ok")

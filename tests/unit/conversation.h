@@ -67,6 +67,15 @@ static const struct message_name server_names[] = {
     {NULL, 0},
 };
 
+/* A story is told by tell(), below. */
+#define Story(name)                                                                                \
+    static void name(void);                                                                        \
+    Test(relay, name)                                                                              \
+    {                                                                                              \
+        tell(name);                                                                                \
+    }                                                                                              \
+    static void name(void)
+
 /* ---- words to bytes and back ------------------------------------------------- */
 
 static void write_body(struct bytes *out, uint8_t type, const char *text, size_t length)

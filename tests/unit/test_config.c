@@ -132,7 +132,8 @@ Test(config, a_wrong_database_or_user_is_named)
          "a database's name has at most 63 characters"},
         {"[users]\nu = pool_sise=1",
          "unknown key of a user \"pool_sise\"; did you mean pool_size?"},
-        {"[users]\nu = query_timeout=-1", "query_timeout: \"-1\" is not a number of seconds"},
+        {"[users]\nu = query_wait_timeout=-1",
+         "query_wait_timeout: \"-1\" is not a number of seconds"},
     };
     char text[256], expected[256];
 
@@ -225,14 +226,13 @@ Test(config, the_user_goes_before_the_database_and_that_before_all)
 
     is_odd(DATABASES "e = user=u pool_size=3 pool_mode=transaction query_wait_timeout=2 "
                      "server_lifetime=4\nf = user=u server_lifetime=0 min_pool_size=0\n"
-                     "[users]\nana = pool_size=2 query_wait_timeout=1 query_timeout=0\n" ANY
-                     "default_pool_size = 9\nquery_timeout = 5\nmin_pool_size = 1\n",
+                     "[users]\nana = pool_size=2 query_wait_timeout=1\n" ANY
+                     "default_pool_size = 9\nmin_pool_size = 1\n",
            "");
     config_get_rules(config, config_find_database(config, "e"), "ana", &rules);
     cr_assert_eq(rules.pool_size, 2);
     cr_assert_eq(rules.pool_mode, SETTINGS_POOL_MODE_TRANSACTION);
     cr_assert_eq(rules.query_wait_timeout_ms, 1000);
-    cr_assert_eq(rules.query_timeout_ms, 0);
     cr_assert_eq(rules.server_lifetime_ms, 4000);
     config_get_rules(config, config_find_database(config, "e"), "bob", &rules);
     cr_assert_eq(rules.pool_size, 3);
@@ -241,7 +241,6 @@ Test(config, the_user_goes_before_the_database_and_that_before_all)
     cr_assert_eq(rules.pool_size, 9);
     cr_assert_eq(rules.min_pool_size, 0);
     cr_assert_eq(rules.pool_mode, SETTINGS_POOL_MODE_SESSION);
-    cr_assert_eq(rules.query_timeout_ms, 5000);
     cr_assert_eq(rules.server_lifetime_ms, 3600000);
     cr_assert_null(config_find_user_settings(config, "bob"));
 }

@@ -455,3 +455,14 @@ Test(pool, returning_what_one_has_not_stops_the_process, .signal = SIGABRT)
     given_ana_has_one_of(1);
     returns(&bob, POOL_LEFT_NOTHING);
 }
+
+Test(pool, who_retires_waits_for_no_opening_and_no_cleaning)
+{
+    given_ana_has_one_of(2);
+    asks(&bob);
+    orders_are("open s1");
+    returns(&ana, POOL_LEFT_STATE);
+    orders_are("clean s0");
+    pool_retire(pool, now);
+    orders_are("close s1; close s0; refuse bob: 57P01");
+}

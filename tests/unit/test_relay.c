@@ -9,14 +9,6 @@
 
 TestSuite(relay, .fini = clean_end);
 
-#define Story(name)                                                                                \
-    static void name(void);                                                                        \
-    Test(relay, name)                                                                              \
-    {                                                                                              \
-        tell(name);                                                                                \
-    }                                                                                              \
-    static void name(void)
-
 /* ---- queries ------------------------------------------------------------------- */
 
 Story(a_query_is_passed_on_and_its_answer_comes_back)
@@ -184,6 +176,38 @@ Story(after_an_error_nothing_is_owed_before_a_sync_is_sent)
     the_server_is_free();
 }
 
+/* statement_timeout goes on between the messages of a batch; that it is over is said when the
+ * next message has been read, and a Flush has no answer of its own. */
+Story(an_error_between_two_messages_begins_the_skipping_too)
+{
+    exchange("Parse - x; Flush", "ParseComplete");
+    exchange("Flush", "ErrorResponse ERROR");
+    the_server_is_not_free();
+    cr_assert(!relay.tainted);
+    client_sends("Bind; Query a; Sync");
+    server_sends("ReadyForQuery I");
+    the_server_is_free();
+}
+
+/* The error may be the Flush's; then the Query is dropped, and its ReadyForQuery never comes. */
+Story(a_query_that_fails_inside_a_batch_taints_the_server)
+{
+    exchange("Parse - x; Flush", "ParseComplete");
+    client_sends("Flush; Query a");
+    server_sends("ErrorResponse ERROR");
+    cr_assert(relay.tainted);
+}
+
+Story(an_error_does_not_reach_beyond_the_sync)
+{
+    client_sends("Parse - x; Sync; Parse - y; Flush");
+    server_sends("ErrorResponse ERROR; ReadyForQuery I; ParseComplete");
+    the_server_is_not_free();
+    client_sends("Sync");
+    server_sends("ReadyForQuery I");
+    the_server_is_free();
+}
+
 Story(a_query_inside_a_batch_is_legal)
 {
     client_sends("Parse - x; Query a; Bind; Sync");
@@ -215,76 +239,6 @@ Story(what_cannot_follow_a_client_pins_it)
     exchange("Query listen x", "CommandComplete LISTEN; ReadyForQuery I");
     exchange("Query prepare", "CommandComplete PREPARE; ReadyForQuery I");
     cr_assert_eq(relay.pinned, 1u << RELAY_PIN_STATEMENT | 1u << RELAY_PIN_LISTEN);
-}
-
-/* ---- COPY ----------------------------------------------------------------------------- */
-
-Story(copy_in_by_query)
-{
-    exchange("Query copy t from stdin", "CopyInResponse");
-    client_sends("CopyData a; CopyData b; CopyDone");
-    server_gets("CopyData a; CopyData b; CopyDone");
-    the_server_is_not_free();
-    server_sends("CommandComplete COPY 2; ReadyForQuery I");
-    the_server_is_free();
-}
-
-Story(copy_out)
-{
-    exchange("Query copy t to stdout", "CopyOutResponse; CopyData a; CopyData b; CopyDone; "
-                                       "CommandComplete COPY 2; ReadyForQuery I");
-    the_server_is_free();
-}
-
-Story(a_sync_in_mid_copy_is_ignored_by_the_server_and_owed_by_nobody)
-{
-    client_sends("Parse - copy; Bind; Execute; Sync");
-    server_sends("ParseComplete; BindComplete; CopyInResponse");
-    client_sends("CopyData a; CopyDone; Sync");
-    the_server_is_not_free();
-    server_sends("CommandComplete COPY 1; ReadyForQuery I");
-    the_server_is_free();
-}
-
-Story(all_of_a_copy_sent_ahead)
-{
-    client_sends("Parse - copy; Bind; Execute; Sync; CopyData a; CopyDone; Sync; Query a");
-    server_sends("ParseComplete; BindComplete; CopyInResponse; CommandComplete COPY 1; "
-                 "ReadyForQuery I; CommandComplete A");
-    the_server_is_not_free();
-    server_sends("ReadyForQuery I");
-    the_server_is_free();
-}
-
-Story(a_copy_that_fails_swallows_what_the_client_still_sends)
-{
-    exchange("Query copy t from stdin", "CopyInResponse");
-    client_sends("CopyData a");
-    server_sends("ErrorResponse ERROR; ReadyForQuery I");
-    the_server_is_free();
-    has_server = false; /* it was given back */
-    bytes_clear(&at_server);
-    client_sends("CopyData b; CopyDone");
-    server_gets("");
-    cr_assert_eq(kept_client.length, 0);
-    client_sends("Query next");
-    cr_assert_eq(verdict, RELAY_NEEDS_SERVER);
-}
-
-Story(a_failed_copy_with_uncertain_syncs_taints_the_server)
-{
-    client_sends("Parse - copy; Bind; Execute; Sync");
-    server_sends("ParseComplete; BindComplete; CopyInResponse; ErrorResponse ERROR");
-    cr_assert(relay.tainted); /* who knows whether that Sync was read before the failure */
-}
-
-Story(two_copies_in_one_query)
-{
-    client_sends("Query copy a; CopyData 1; CopyDone; CopyData 2; CopyDone");
-    server_sends("CopyInResponse; CommandComplete COPY 1; CopyInResponse");
-    the_server_is_not_free();
-    server_sends("CommandComplete COPY 1; ReadyForQuery I");
-    the_server_is_free();
 }
 
 /* ---- clients without a server ------------------------------------------------------------ */
@@ -321,6 +275,24 @@ Story(a_length_that_cannot_be_stops_there)
     cr_assert_eq(verdict, RELAY_BROKEN);
     bytes_clear(&kept_client);
     bytes_add(&kept_client, "Q\x7f\xff\xff\xff", 5);
+    client_goes_on();
+    cr_assert_eq(verdict, RELAY_BROKEN);
+    server_gets("");
+}
+
+/* PostgreSQL would answer it with an error that nobody waits for, and perhaps when the server is
+ * somebody else's. */
+Story(a_flush_with_a_body_stops_there)
+{
+    client_sends("Query a; Flush x");
+    server_gets("Query a");
+    cr_assert_eq(verdict, RELAY_BROKEN);
+}
+
+/* ... and this by closing the connection. */
+Story(a_copy_fail_longer_than_postgresql_takes_stops_there)
+{
+    bytes_add(&kept_client, "f\0\0\x27\x11", 5);
     client_goes_on();
     cr_assert_eq(verdict, RELAY_BROKEN);
     server_gets("");
@@ -407,15 +379,16 @@ Story(a_batch_of_a_gone_client_is_synced)
     the_server_is_free();
 }
 
-Story(a_copy_of_a_gone_client_is_failed)
+/* Its Query has ended the batch only if the Parse did not fail. */
+Story(a_batch_of_a_gone_client_is_synced_though_a_query_ends_it)
 {
-    exchange("Query copy t from stdin", "CopyInResponse");
-    client_sends("CopyData a");
-    server_gets("CopyData a");
+    client_sends("Parse - x; Query a");
+    server_gets("Parse - x; Query a");
     cr_assert(client_goes());
-    server_gets("CopyFail the client has gone");
-    server_sends("ErrorResponse ERROR; ReadyForQuery I");
-    client_gets("");
+    server_gets("Sync");
+    server_sends("ErrorResponse ERROR");
+    the_server_is_not_free();
+    server_sends("ReadyForQuery I");
     the_server_is_free();
 }
 
@@ -426,14 +399,6 @@ Story(a_client_that_goes_in_mid_message_costs_the_server)
     half.length -= 4;
     in_pieces(&half, &kept_client, client_goes_on);
     cr_assert(!client_goes());
-}
-
-Story(a_copy_that_begins_after_its_client_went_costs_the_server)
-{
-    client_sends("Query copy t from stdin");
-    cr_assert(client_goes());
-    server_sends("CopyInResponse");
-    cr_assert(relay.dying);
 }
 
 Story(an_answer_cut_by_the_clients_going_ends_there)
@@ -460,7 +425,7 @@ Test(relay, who_sends_too_far_ahead_waits)
 {
     piece = 0;
     begin_story();
-    for (int i = 0; i < RELAY_MOST_OWED + 10 && verdict != RELAY_WAITS; i++)
+    for (int i = 0; i < OWED_MOST + 10 && verdict != RELAY_WAITS; i++)
         client_sends("Query a");
     cr_assert_eq(verdict, RELAY_WAITS);
     server_sends("CommandComplete A; ReadyForQuery I");

@@ -33,6 +33,8 @@ static bool execute(struct parser *parser, const char *at, size_t length, size_t
     llhttp_resume(&parser->machine);
     e = llhttp_execute(&parser->machine, at, length);
     *used = e == HPE_OK ? length : (size_t)(llhttp_get_error_pos(&parser->machine) - at);
+    if (e == HPE_INVALID_VERSION) /* what its predecessor lets on_head_complete say */
+        parser->request.status = 505;
     return e == HPE_OK || e == HPE_PAUSED;
 }
 

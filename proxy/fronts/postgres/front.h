@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "drivers/offload.h"
+#include "drivers/peer.h"
 #include "drivers/stream.h"
 #include "proxy/broker.h"
 #include "proxy/fronts/postgres/session.h"
@@ -33,6 +34,7 @@ struct front_options {
     struct terms *terms;     /* who may come in, and what for */
     uint64_t
         limits_ms[SESSION_STATE_COUNT]; /* how long a session may be in each state; 0: no limit */
+    struct peer_keepalive keepalive;
     size_t max_clients;
     bool log_connections, log_disconnections, log_pooler_errors;
 };

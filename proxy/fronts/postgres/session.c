@@ -20,6 +20,7 @@ typedef size_t step(struct session *session, struct slice in);
 
 static step greet, keep, pass_on, discard;
 static void welcome(struct session *session);
+static void on_turn(struct broker_lease *lease);
 
 #define MAY(state) (1u << SESSION_##state)
 #define MAY_END    (MAY(LEAVING) | MAY(CLOSING))
@@ -81,7 +82,7 @@ struct log_who session_who(const struct session *session, char address[64])
 {
     const struct broker_place *place = session->lease.place;
 
-    stream_peer(&session->stream, address, 64);
+    peer_write(&session->peer, address, 64);
     return (struct log_who){
         .kind = 'C',
         .id = session->id,
@@ -301,6 +302,10 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         now = life[state].bytes(session, (struct slice){in.at + used, in.length - used});
         used += now;
     } while ((now > 0 || session->state != state) && used < in.length);
+    /* Copied data may be the last that its server was kept for: nothing answers it (trap 23). */
+    if (session->lease.backend != NULL &&
+        backend_may_be_left(session->lease.backend, &session->sent))
+        on_turn(&session->lease);
     session->in_bytes = false;
     return used;
 }
@@ -471,8 +476,7 @@ static const struct broker_events lease_events = {
     .drained = on_server_drained,
 };
 
-/* ---- coming and going -------------------------------------------------------------------------
- */
+/* ---- coming and going ----------------------------------------------------------------------- */
 
 static void on_closed(struct stream *stream)
 {
@@ -504,8 +508,11 @@ void session_accept(struct front *front, uv_stream_t *listener)
     session->lease.events = &lease_events;
     enter(session, SESSION_GREETING);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        peer_keep_alive(&session->stream, &front->with.keepalive);
+        peer_get(&session->stream, &session->peer);
         session->greeting = greeting_begin(session);
+    }
     if (session->greeting != NULL)
         stream_read(&session->stream);
     else
@@ -561,8 +568,7 @@ void session_welcome(struct session *session)
     broker_ask(&session->lease, true);
 }
 
-/* ---- cancels
- * -------------------------------------------------------------------------------------- */
+/* ---- cancels -------------------------------------------------------------------------------- */
 
 void session_wait_for_cancel(struct session *session, const void *backend)
 {

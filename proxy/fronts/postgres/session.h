@@ -17,6 +17,7 @@
 #define PROXY_FRONTS_POSTGRES_SESSION_H
 
 #include "base/list.h"
+#include "drivers/peer.h"
 #include "drivers/stream.h"
 #include "proxy/broker.h"
 
@@ -52,7 +53,8 @@ struct session {
     struct stream stream;
     struct broker_lease lease;
     struct front *front;
-    struct link link;          /* in front->sessions[state] */
+    struct link link; /* in front->sessions[state] */
+    struct peer peer;
     struct greeting *greeting; /* while GREETING or WELCOMING */
     const void *canceling;     /* while CANCELING: the backend it waits for */
     uint64_t id;

@@ -1,0 +1,91 @@
+/*
+ * drivers/postgres/owed.h - the queue of what a server owes; a relay's (relay.h).
+ *
+ *      client sends   Parse  Bind  Execute  CopyData..  CopyDone  Sync  Query
+ *      owed           PARSE  BIND  EXECUTE  COPY_DATA   COPY_END  SYNC  QUERY
+ *                     ^ head: what is answered next
+ *
+ * An entry for each message that will be answered, in order. Those marked OURS stand for what
+ * weir itself asked. COPY_DATA (once for any number of CopyData) and COPY_END are marks: nothing
+ * answers them, and they belong to the statement before them if that turns out to be a COPY.
+ */
+#ifndef DRIVERS_POSTGRES_OWED_H
+#define DRIVERS_POSTGRES_OWED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum owed_kind {
+    OWED_NOTHING = 0,
+    OWED_PARSE, /* up to CLOSE: the messages of a batch, which a Sync ends */
+    OWED_BIND,
+    OWED_DESCRIBE,
+    OWED_EXECUTE,
+    OWED_CLOSE,
+    OWED_SYNC,
+    OWED_QUERY,
+    OWED_FUNCTION,
+    OWED_COPY_DATA,
+    OWED_COPY_END,
+    OWED_OURS = 0x80 /* beside one of the others */
+};
+
+enum {
+    /* Answers are at least 5 bytes and a server keeps at most 8 KB of them to itself, so with
+     * more entries than 8192 / 5 the queue always moves on. */
+    OWED_MOST = 2048,
+};
+
+struct owed {
+    uint16_t first, length; /* in the ring */
+    uint8_t ring[OWED_MOST];
+};
+
+static inline uint8_t owed_entry(const struct owed *owed, unsigned i)
+{
+    return owed->ring[(owed->first + i) % OWED_MOST];
+}
+
+/* What is answered next, ours or not; OWED_NOTHING when nothing is. */
+static inline uint8_t owed_head(const struct owed *owed)
+{
+    return owed->length > 0 ? owed_entry(owed, 0) & (uint8_t)~OWED_OURS : OWED_NOTHING;
+}
+
+static inline bool owed_head_is_ours(const struct owed *owed)
+{
+    return owed->length > 0 && (owed_entry(owed, 0) & OWED_OURS) != 0;
+}
+
+static inline bool owed_is_of_batch(uint8_t kind)
+{
+    return kind >= OWED_PARSE && kind <= OWED_CLOSE;
+}
+
+/* Whether a client is still owed an entry of that kind. */
+bool owed_holds(const struct owed *owed, uint8_t kind);
+
+/* Whether the last of it belongs to a batch that no Sync ends yet. A Query or FunctionCall ends
+ * one too, but the server drops those when the batch fails. */
+bool owed_ends_in_batch(const struct owed *owed);
+
+void owed_push(struct owed *owed, uint8_t kind);
+/* A mark; COPY_DATA only if none stands at the end. */
+void owed_push_mark(struct owed *owed, uint8_t mark);
+
+/* The head was answered. True: there were marks behind it, which are dropped too. */
+bool owed_pop(struct owed *owed);
+
+/* A batch has failed: the server drops what follows up to a Sync, and only a Sync: a Query in
+ * between is dropped with the rest (trap 2). False: that Sync was not sent yet. */
+bool owed_drop_until_sync(struct owed *owed);
+
+/* The head turned out to read copied data, and with them the Syncs sent ahead. Returns how many
+ * those were. */
+unsigned owed_drop_syncs_in_copy(struct owed *owed);
+
+/* That has come to its end, and the head goes on: the marks were for it and not for a COPY that the
+ * same Query may begin next. */
+void owed_drop_copied(struct owed *owed);
+
+#endif

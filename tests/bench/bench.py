@@ -1,0 +1,227 @@
+"""Measures weir beside PgBouncer and direct connections, in one run, round by round in turn.
+
+Each measurement is taken once per round and target, so that a slow minute of the machine
+meets all of them; the table shows medians over the rounds, and the ratio to PgBouncer's.
+"""
+import argparse
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness import pooler as program
+from harness.pooler import Pooler
+from harness.postgres import Postgres
+from harness.process import limit_descriptors
+from harness.wire import Wire, query, startup
+
+DIRECT, PGBOUNCER, WEIR = "direct", "PgBouncer", "weir"
+IO_CALLS = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg")
+LARGE_ROWS = 20_000  # of 1,000 bytes
+MEASURES = ["simple", "extended", "many", "large", "calls", "memory"]
+
+
+class Direct:
+    """PostgreSQL itself in a pooler's place."""
+
+    def __init__(self, postgres):
+        self.port = postgres.port
+        self.process = None
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bench:
+    def __init__(self, options, postgres, folder):
+        self.options = options
+        self.postgres = postgres
+        self.folder = folder
+        self.targets = {DIRECT: Direct(postgres)}
+        self.script = folder / "large.sql"
+        self.script.write_text("select * from large;\n")
+
+    def start(self):
+        for path in (shutil.which("pgbouncer"), program.find_program()):
+            self.targets[PGBOUNCER if "pgbouncer" in path else WEIR] = self.pooler(path)
+
+    def pooler(self, path):
+        own = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        databases = {"main": f"host=127.0.0.1 port={self.postgres.port} dbname=main"}
+        return Pooler(own, databases, secrets={"postgres": ""}, program=path, max_client_conn=15000,
+                      default_pool_size=self.options.pool, listen_backlog=4096, log_connections=0,
+                      log_disconnections=0, query_wait_timeout=0).start()
+
+    def close(self):
+        for target in self.targets.values():
+            if target.process:
+                target.close()
+
+    def pgbench(self, target, *arguments, patience=120):
+        """(transactions, transactions a second, the proxy's CPU seconds)"""
+        before = target.process.cpu_seconds() if target.process else 0
+        done = subprocess.run([self.postgres.bin / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(target.port), "-U",
+                               "postgres", *map(str, arguments), "main"],
+                              text=True, capture_output=True, timeout=patience, check=False)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr)
+        after = target.process.cpu_seconds() if target.process else 0
+        count = int(re.search(r"actually processed: (\d+)", done.stdout)[1])
+        rate = float(re.search(r"tps = ([0-9.]+) \(without", done.stdout)[1])
+        return count, rate, after - before
+
+    def select(self, target, protocol, clients):
+        count, rate, cpu = self.pgbench(target, "-S", "-M", protocol, "-c", clients, "-T", self.options.seconds)
+        return {"tps": rate, "cpu": cpu / count * 1e6}
+
+    def simple(self, target):
+        return self.select(target, "simple", 32)
+
+    def extended(self, target):
+        return self.select(target, "extended", 32)
+
+    def many(self, target):
+        return self.select(target, "simple", 900) if target.process else {}
+
+    def large(self, target):
+        count, rate, cpu = self.pgbench(target, "-f", self.script, "-c", 4, "-T", self.options.seconds)
+        return {"rate": rate, "cpu": cpu / count * 1e3}
+
+    def calls(self, target):
+        """System calls from the first transaction to the last, counted by strace."""
+        if not target.process:
+            return {}
+        trace = self.folder / "strace"
+        tracer = subprocess.Popen(["strace", "-c", "-f", "-qq", "-o", trace, "-p", str(target.process.pid)],
+                                  stderr=subprocess.DEVNULL)
+        try:
+            status = pathlib.Path(f"/proc/{target.process.pid}/status")
+            deadline = time.monotonic() + 10
+            while "TracerPid:\t0\n" in status.read_text():
+                if tracer.poll() is not None or time.monotonic() > deadline:
+                    return {}  # not allowed here
+                time.sleep(0.01)
+            count = self.pgbench(target, "-S", "-c", 32, "-t", 500)[0]
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            tracer.wait(10)
+        calls = {}
+        for line in trace.read_text().splitlines():
+            words = line.split()
+            if len(words) >= 5 and words[3].isdigit():
+                calls[words[-1]] = int(words[3])
+        calls.pop("total", None)
+        io = sum(calls.get(name, 0) for name in IO_CALLS)
+        return {"io": io / count, "ctl": calls.get("epoll_ctl", 0) / count,
+                "others": (sum(calls.values()) - io - calls.get("epoll_ctl", 0)) / count}
+
+    def memory(self, target):
+        """What an idle client costs that has run a query: in a program of its own, which has freed nothing yet."""
+        if not target.process:
+            return {}
+        fresh = self.pooler(target.program)
+        try:
+            clients = self.idle_clients(fresh, 100)
+            before = fresh.process.pss_bytes()
+            clients += self.idle_clients(fresh, self.options.idle)
+            grown = fresh.process.pss_bytes() - before
+            for client in clients:
+                client.socket.close()
+        finally:
+            fresh.close()
+        return {"bytes": grown / self.options.idle}
+
+    @staticmethod
+    def idle_clients(target, number):
+        clients = []
+        for _ in range(number):
+            clients.append(Wire(target.port))
+            clients[-1].send(startup(user="postgres", database="main")).read_until("Z")
+            clients[-1].ask(query("select 1"))
+        return clients
+
+
+ROWS = [  # measurement, figure, what it is called, how it is printed
+    ("simple", "tps", "`pgbench -S`, 32 clients, simple: tps", "{:,.0f}"),
+    ("simple", "cpu", "… proxy CPU per transaction, µs", "{:.1f}"),
+    ("extended", "tps", "`pgbench -S`, 32 clients, extended: tps", "{:,.0f}"),
+    ("extended", "cpu", "… proxy CPU per transaction, µs", "{:.1f}"),
+    ("many", "tps", "`pgbench -S`, 900 clients, simple: tps", "{:,.0f}"),
+    ("many", "cpu", "… proxy CPU per transaction, µs", "{:.1f}"),
+    ("large", "rate", "results of 20 MB a second", "{:.1f}"),
+    ("large", "cpu", "… proxy CPU per result, ms", "{:.1f}"),
+    ("calls", "io", "reads and writes per transaction", "{:.2f}"),
+    ("calls", "ctl", "… epoll_ctl", "{:.2f}"),
+    ("calls", "others", "… other system calls", "{:.2f}"),
+    ("memory", "bytes", "memory per idle client (PSS), bytes", "{:,.0f}"),
+]
+
+
+def table(results):
+    lines = ["| | direct | PgBouncer | weir | weir / PgBouncer |", "|---|--:|--:|--:|--:|"]
+    for measure, figure, title, form in ROWS:
+        medians = {}
+        for name in (DIRECT, PGBOUNCER, WEIR):
+            values = [each[figure] for each in results.get((measure, name), []) if figure in each]
+            if values and not (name == DIRECT and figure == "cpu"):
+                medians[name] = statistics.median(values)
+        if not medians:
+            continue
+        cells = [form.format(medians[name]) if name in medians else "–" for name in (DIRECT, PGBOUNCER, WEIR)]
+        ratio = f"{medians[WEIR] / medians[PGBOUNCER]:.2f}" if medians.get(PGBOUNCER) and WEIR in medians else "–"
+        lines.append(f"| {title} | {' | '.join(cells)} | {ratio} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=5, help="how long each pgbench runs (%(default)s)")
+    parser.add_argument("--pool", type=int, default=8, help="server connections of each pooler (%(default)s)")
+    parser.add_argument("--idle", type=int, default=5000, help="idle clients (%(default)s)")
+    parser.add_argument("measure", nargs="*", help=f"what: {' '.join(MEASURES)}; all without")
+    options = parser.parse_args()
+    if set(options.measure) - set(MEASURES):
+        parser.error(f"measures are {' '.join(MEASURES)}")
+    limit_descriptors(1 << 20)
+
+    postgres = Postgres(settings=["shared_buffers=256MB", "max_connections=100", "autovacuum=off"], dbname="main")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
+    folder.chmod(0o755)
+    bench = Bench(options, postgres, folder)
+    results = {}
+    try:
+        postgres.sql("create database main", dbname="postgres")
+        subprocess.run([postgres.bin / "pgbench", "-iq", "-s", "10", "-h", "127.0.0.1", "-p", str(postgres.port), "-U",
+                        "postgres", "main"], check=True, capture_output=True, timeout=120)
+        postgres.sql(f"create table large as select repeat('x', 1000) from generate_series(1, {LARGE_ROWS}); "
+                     "vacuum freeze large; vacuum analyze")
+        bench.start()
+        for number in range(options.rounds):
+            for measure in options.measure or MEASURES:
+                if measure in ("calls", "memory") and number > 0:
+                    continue  # they do not vary
+                for name, target in bench.targets.items():
+                    figures = getattr(bench, measure)(target)
+                    if figures:
+                        results.setdefault((measure, name), []).append(figures)
+                        say(f"round {number + 1}, {measure}, {name}: "
+                            + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()))
+    finally:
+        bench.close()
+        postgres.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    version = subprocess.run(["pgbouncer", "--version"], text=True, capture_output=True, check=True).stdout.split()[1]
+    print(f"\nPgBouncer {version}, pool of {options.pool}, one worker, medians of {options.rounds} rounds.\n")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
