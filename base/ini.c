@@ -15,7 +15,7 @@ struct reading {
 
 static void read_lines(struct reading *r, const char *name, struct bytes *text);
 
-/* ---- small pieces of text ------------------------------------------------ */
+/* ---- small pieces of text ---------------------------------------------------------------- */
 
 static bool is_blank(char c)
 {
@@ -71,7 +71,7 @@ char *ini_unquote(char **text)
     return NULL;
 }
 
-/* ---- lines --------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------- */
 
 static void show(struct reading *r, const char *key, char *value)
 {
@@ -230,7 +230,7 @@ void ini_read_text(const struct ini_reader *reader, const char *name, struct sli
     reader->mistakes->at = (struct mistake_place){name, 0};
 }
 
-/* ---- lists of key=value -------------------------------------------------- */
+/* ---- lists of key=value ------------------------------------------------------------------ */
 
 static char *cut_value(char **list)
 {

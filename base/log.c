@@ -51,7 +51,7 @@ struct line {
  * text that was. */
 typedef size_t show(struct slice text, char to[SHOWN_MOST]);
 
-/* ---- pieces of a line --------------------------------------------------- */
+/* ---- pieces of a line -------------------------------------------------------------------- */
 
 static void put(struct line *line, const char *text, size_t length)
 {
@@ -176,7 +176,7 @@ static void put_time(struct line *line, const char *format_before_ms, const char
     put(line, text, strftime(text, sizeof(text), format_after_ms, &local));
 }
 
-/* ---- lines -------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------- */
 
 static void build_text(struct line *line, enum log_level level, const struct log_who *who,
                        const char *message)
@@ -274,7 +274,7 @@ void log_write(struct log *log, enum log_level level, const struct log_who *who,
     errno = was;
 }
 
-/* ---- where to ----------------------------------------------------------- */
+/* ---- where to ---------------------------------------------------------------------------- */
 
 /* Not O_NONBLOCK: it would mean nothing for a file, and for a terminal or a pipe that we
  * were given it would change the other programs' end too. */

@@ -7,7 +7,7 @@
 
 enum { MS = 1000, LONGEST_NAME = 63 };
 
-/* ---- words: "text json | xml" -------------------------------------------- */
+/* ---- words: "text json | xml" ------------------------------------------------------------ */
 
 /* Moves *words to the next word and gives its length; 0 at the end. */
 static size_t next_word(const char **words)
@@ -52,7 +52,7 @@ static void print_word(const struct option_row *row, uint64_t place, struct byte
     bytes_add(out, word, length);
 }
 
-/* ---- text to number and back --------------------------------------------- */
+/* ---- text to number and back ------------------------------------------------------------- */
 
 static void read_count(const struct option_row *row, const char *text, uint64_t *number,
                        struct mistake_list *mistakes)
@@ -132,7 +132,7 @@ static void print_number(const struct option_row *row, uint64_t number, struct b
     }
 }
 
-/* ---- a row and its place in the struct ------------------------------------ */
+/* ---- a row and its place in the struct --------------------------------------------------- */
 
 static void store(const struct option_row *row, void *into, uint64_t number)
 {
@@ -208,7 +208,7 @@ void option_set(const struct option_row *row, void *into, const char *text,
     }
 }
 
-/* ---- a table --------------------------------------------------------------- */
+/* ---- a table ----------------------------------------------------------------------------- */
 
 void option_reset(const struct option_table *table, void *into, struct mistake_list *mistakes)
 {
@@ -257,7 +257,7 @@ void option_assign(const struct option_table *table, void *into, const char *nam
         mistake_add(mistakes, "unknown %s \"%s\"", table->what, name);
 }
 
-/* ---- did you mean ...? ------------------------------------------------------ */
+/* ---- did you mean ...? ------------------------------------------------------------------- */
 
 static size_t least(size_t a, size_t b)
 {
@@ -303,7 +303,7 @@ const char *option_nearest(const struct option_table *table, const char *name)
     return nearest;
 }
 
-/* ---- out again --------------------------------------------------------------- */
+/* ---- out again --------------------------------------------------------------------------- */
 
 bool option_print(const struct option_row *row, const void *from, struct bytes *out)
 {

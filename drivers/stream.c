@@ -40,7 +40,7 @@ struct outgoing {
     uint8_t bytes[];
 };
 
-/* ---- home ---------------------------------------------------------------- */
+/* ---- home -------------------------------------------------------------------------------- */
 
 enum err stream_home_init(struct stream_home *home, uv_loop_t *loop)
 {
@@ -84,7 +84,7 @@ static void give_block(struct stream_home *home, uint8_t *memory)
     home->spare_count++;
 }
 
-/* ---- what was shown and not used ------------------------------------------ */
+/* ---- what was shown and not used --------------------------------------------------------- */
 
 static void forget_kept(struct stream *stream)
 {
@@ -131,7 +131,7 @@ static enum err keep(struct stream *stream, struct slice rest)
     return ERR_OK;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buf);
@@ -233,7 +233,7 @@ void stream_again(struct stream *stream)
         show(stream, (struct slice){stream->kept, stream->kept_length});
 }
 
-/* ---- TLS --------------------------------------------------------------------- */
+/* ---- TLS --------------------------------------------------------------------------------- */
 
 /* One buffer full a turn, so that others have theirs. */
 static void read_records(struct stream *stream)
@@ -305,7 +305,7 @@ static void await(struct stream *stream)
         uv_idle_stop(&tls->again);
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------- */
 
 /* Reading tells the end of a socket that cannot be written any more, paused or not. */
 static void break_off(struct stream *stream)
@@ -420,7 +420,7 @@ void stream_finish(struct stream *stream)
         free(request);
 }
 
-/* ---- opening and closing ---------------------------------------------------- */
+/* ---- opening and closing ----------------------------------------------------------------- */
 
 static void forget_tls(struct stream *stream)
 {
@@ -529,7 +529,7 @@ enum err stream_adopt_tls(struct stream *stream, struct stream_home *home,
     return e;
 }
 
-/* ---- looking ---------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------- */
 
 /* What was peeked at is in OpenSSL now: the socket will not tell it again. */
 static bool has_unread_record(const struct stream *stream)

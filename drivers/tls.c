@@ -24,7 +24,7 @@ void tls_fini(struct tls *tls)
     bytes_free(&tls->queue);
 }
 
-/* ---- what OpenSSL says when it cannot go on ------------------------------------------ */
+/* ---- what OpenSSL says when it cannot go on ---------------------------------------------- */
 
 static void break_off(struct tls *tls, enum err why)
 {
@@ -64,7 +64,7 @@ static void explain_write(struct tls *tls, int result)
         break_off(tls, ERR_IO);
 }
 
-/* ---- reading --------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 bool tls_has_ended(const struct tls *tls, enum err *why)
 {
@@ -138,7 +138,7 @@ bool tls_has_unread(struct tls *tls)
     return !may_read(tls) || tls->read_needs != TLS_READABLE;
 }
 
-/* ---- writing --------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------- */
 
 size_t tls_queued(const struct tls *tls)
 {
@@ -270,7 +270,7 @@ void tls_finish(struct tls *tls)
     tls_flush(tls);
 }
 
-/* ---- waiting ---------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------- */
 
 int tls_awaits(const struct tls *tls, bool reading)
 {

@@ -42,7 +42,7 @@ struct pool {
     struct pool_server slots[]; /* limits.max_servers of them */
 };
 
-/* ---- time ----------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------- */
 
 /* A limit of 0 is no limit, and adding must not wrap around. */
 static uint64_t after(uint64_t since, uint64_t limit_ms)
@@ -85,7 +85,7 @@ static uint64_t next_expiry(struct pool *pool, uint64_t now)
     return after(now, pool->limits.lifetime_ms) - (fifth > 0 ? (pool->jitter >> 33) % fifth : 0);
 }
 
-/* ---- moving a server from state to state ----------------------------------- */
+/* ---- moving a server from state to state ------------------------------------------------- */
 
 static void move(struct pool *pool, struct pool_server *server, enum pool_server_state to,
                  uint64_t now)
@@ -120,7 +120,7 @@ static size_t alive(const struct pool *pool)
            pool_count(pool, POOL_SERVER_CLEANING);
 }
 
-/* ---- giving orders ---------------------------------------------------------- */
+/* ---- giving orders ----------------------------------------------------------------------- */
 
 static void give(struct pool *pool, struct pool_server *server, struct pool_order order)
 {
@@ -192,7 +192,7 @@ static bool seems_down(const struct pool *pool)
     return alive(pool) == 0 && pool_count(pool, POOL_SERVER_OPENING) == 0;
 }
 
-/* ---- the rules --------------------------------------------------------------- */
+/* ---- the rules --------------------------------------------------------------------------- */
 
 /* Servers that will be free without anybody returning one. */
 static size_t on_their_way(const struct pool *pool)
@@ -254,7 +254,7 @@ static void take_from_client(struct pool_server *server)
     server->client = NULL;
 }
 
-/* ---- events: clients ----------------------------------------------------------- */
+/* ---- events: clients --------------------------------------------------------------------- */
 
 enum err pool_ask(struct pool *pool, struct pool_client *client, uint64_t now)
 {
@@ -305,7 +305,7 @@ void pool_return(struct pool *pool, struct pool_client *client, enum pool_leftov
     serve(pool, now);
 }
 
-/* ---- events: servers ----------------------------------------------------------- */
+/* ---- events: servers --------------------------------------------------------------------- */
 
 void pool_opened(struct pool *pool, struct pool_server *server, uint64_t now)
 {
@@ -382,7 +382,7 @@ void pool_retire(struct pool *pool, uint64_t now)
         refuse(pool, longest_waiting(pool), ERR_SHUTTING_DOWN);
 }
 
-/* ---- events: time ---------------------------------------------------------------- */
+/* ---- events: time ------------------------------------------------------------------------ */
 
 static void close_overdue(struct pool *pool, enum pool_server_state state, enum err why,
                           uint64_t now)
@@ -461,7 +461,7 @@ uint64_t pool_next_deadline(const struct pool *pool)
     return pool->due;
 }
 
-/* ---- orders out ------------------------------------------------------------------- */
+/* ---- orders out -------------------------------------------------------------------------- */
 
 bool pool_next_order(struct pool *pool, struct pool_order *order)
 {
@@ -483,7 +483,7 @@ bool pool_next_order(struct pool *pool, struct pool_order *order)
     return false;
 }
 
-/* ---- birth, death and numbers ------------------------------------------------------ */
+/* ---- birth, death and numbers ------------------------------------------------------------ */
 
 struct pool *pool_create(const struct pool_limits *limits)
 {

@@ -29,7 +29,7 @@ static void say(struct broker_place *place, struct backend *backend, const char 
     log_write(place->broker->log, LOG_LEVEL_INFO, &who, "%s%s%s", what, why[0] ? ": " : "", why);
 }
 
-/* ---- carrying out orders ------------------------------------------------------------------ */
+/* ---- carrying out orders ----------------------------------------------------------------- */
 
 static const struct backend_events backend_events;
 
@@ -143,8 +143,7 @@ static void carry_out_all(struct broker_place *place)
     alarm_due_at(place->broker->alarm, pool_next_deadline(place->pool));
 }
 
-/* ---- what servers say --------------------------------------------------------------------------
- */
+/* ---- what servers say -------------------------------------------------------------------- */
 
 /* How a client finds its servers if it says nothing: as they are when they are new, but for
  * what the database's entry says. */
@@ -253,8 +252,7 @@ static const struct backend_events backend_events = {
     .drained = on_drained,
 };
 
-/* ---- what sessions want
- * --------------------------------------------------------------------------- */
+/* ---- what sessions want ------------------------------------------------------------------ */
 
 void broker_ask(struct broker_lease *lease, bool hasty)
 {
@@ -298,8 +296,7 @@ void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
     carry_out_all(place);
 }
 
-/* ---- places
- * ------------------------------------------------------------------------------------------ */
+/* ---- places ------------------------------------------------------------------------------ */
 
 /* One block for all the strings of a place: text and its NUL, one behind the other. */
 static const char *copy(char **end, const char *text)
@@ -401,8 +398,7 @@ struct broker_place *broker_place(struct broker *broker, const struct broker_ter
     return place != NULL ? place : create(broker, terms);
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------- */
 
 void broker_warm(struct broker_place *place)
 {

@@ -47,7 +47,7 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* ---- reading ---------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 /* The string that an option with an argument is kept in; NULL for the others. */
 static const char **argument_of(int option, struct config_urls *urls)
@@ -142,7 +142,7 @@ enum err command_parse(int argc, char *const argv[], struct command *command,
     return mistake_verdict(mistakes);
 }
 
-/* ---- answering ---------------------------------------------------------------- */
+/* ---- answering --------------------------------------------------------------------------- */
 
 enum err command_load(const struct command *command, struct config **config,
                       struct mistake_list *mistakes)

@@ -6,7 +6,7 @@
 #include "base/ini.h"
 #include "proxy/address.h"
 
-/* ---- what an entry can say -------------------------------------------------- */
+/* ---- what an entry can say --------------------------------------------------------------- */
 
 #define DATABASE(field) offsetof(struct config_database, field)
 #define USER(field)     offsetof(struct config_user, field)
@@ -69,7 +69,7 @@ const struct option_table config_database_table = {database_rows, COUNT_OF(datab
 const struct option_table config_user_table = {user_rows, COUNT_OF(user_rows), "key of a user"};
 const struct option_table config_http_table = {http_rows, COUNT_OF(http_rows), "setting of [http]"};
 
-/* ---- databases and users ------------------------------------------------------ */
+/* ---- databases and users ----------------------------------------------------------------- */
 
 static void destroy_database(struct config_database *database)
 {
@@ -161,7 +161,7 @@ static void add_user(struct config *config, struct config_user *user, struct mis
     }
 }
 
-/* ---- sections ------------------------------------------------------------------ */
+/* ---- sections ---------------------------------------------------------------------------- */
 
 struct section {
     const char *name;
@@ -264,7 +264,7 @@ static void on_entry(void *owner, struct ini_entry *entry)
         loading->section->take(loading->config, entry, loading->mistakes);
 }
 
-/* ---- a whole config --------------------------------------------------------------- */
+/* ---- a whole config ---------------------------------------------------------------------- */
 
 static struct config *create(struct mistake_list *mistakes)
 {
@@ -359,7 +359,7 @@ enum err config_load(const char *path, struct config **config, struct mistake_li
     return finish(loading.config, config, mistakes);
 }
 
-/* ---- without a file ------------------------------------------------------------------ */
+/* ---- without a file ---------------------------------------------------------------------- */
 
 static void set(struct config *config, const char *name, const char *value,
                 struct mistake_list *mistakes)
@@ -453,7 +453,7 @@ enum err config_from_urls(const struct config_urls *urls, struct config **config
     return finish(made, config, mistakes);
 }
 
-/* ---- what it says ---------------------------------------------------------------------- */
+/* ---- what it says ------------------------------------------------------------------------ */
 
 const struct config_database *config_find_database(const struct config *config, const char *name)
 {

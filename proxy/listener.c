@@ -70,7 +70,7 @@ static struct listener *create(struct listeners *all, bool is_tcp)
     return listener;
 }
 
-/* ---- TCP --------------------------------------------------------------------------- */
+/* ---- TCP --------------------------------------------------------------------------------- */
 
 static int bind_tcp(struct listener *listener, const struct addrinfo *address)
 {
@@ -132,7 +132,7 @@ enum err listener_open_tcp(struct listeners *listeners, const char *address, uns
     return e;
 }
 
-/* ---- Unix sockets --------------------------------------------------------------------- */
+/* ---- Unix sockets ------------------------------------------------------------------------ */
 
 /* Nobody answers there, so whoever made it is gone. */
 static bool is_left_over(const char *path)

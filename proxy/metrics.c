@@ -37,7 +37,7 @@ struct row {
     enum unit unit;
 };
 
-/* ---- numbers ------------------------------------------------------------ */
+/* ---- numbers ----------------------------------------------------------------------------- */
 
 static const void *field(const void *in, size_t at)
 {
@@ -60,7 +60,7 @@ static void sample(struct bytes *out, const struct row *row, const struct metric
         metric_sample(out, row->name, labels, value);
 }
 
-/* ---- pools -------------------------------------------------------------- */
+/* ---- pools ------------------------------------------------------------------------------- */
 
 static int by_name(const struct metrics_pool_view *one, const struct metrics_pool_view *other)
 {
@@ -152,7 +152,7 @@ static void render_pool_states(struct bytes *out, const struct row *row,
     }
 }
 
-/* ---- the whole program -------------------------------------------------- */
+/* ---- the whole program ------------------------------------------------------------------- */
 
 static void render_process_counter(struct bytes *out, const struct row *row,
                                    const struct scrape *scrape)
@@ -193,7 +193,7 @@ static void render_build(struct bytes *out, const struct row *row, const struct 
     sample(out, row, METRIC_LABELS({"version", scrape->views[0].version}), 1);
 }
 
-/* ---- the table ---------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct row rows[] = {

@@ -69,7 +69,7 @@ struct terms_user *terms_user(struct terms *terms, const char *name)
     return NULL;
 }
 
-/* ---- from settings to a pool ---------------------------------------------------------- */
+/* ---- from settings to a pool ------------------------------------------------------------- */
 
 /* The password a server is shown: the database's own, or the user's if we know it. */
 static const char *server_password(const struct terms *terms, const struct terms_wanted *wanted)

@@ -15,12 +15,14 @@ enum {
     STOP_MS = 5000,       /* a thread that hangs longer than that does not keep us */
 };
 
+static const int signal_numbers[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+
 static struct worker *worker_of_signal(uv_signal_t *signal)
 {
     return signal->data;
 }
 
-/* ---- the phases ------------------------------------------------------------------------- */
+/* ---- the phases -------------------------------------------------------------------------- */
 
 static void on_http_closed(struct http *http)
 {
@@ -33,8 +35,10 @@ static void close_everything(struct worker *worker)
         return;
     worker->closed = true;
     alarm_release(&worker->alarm); /* threads may still be at work, and not for ever */
-    for (size_t i = 0; i < WORKER_SIGNALS; i++)
+    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
         uv_close((uv_handle_t *)&worker->signals[i], NULL);
+        signal(signal_numbers[i], SIG_IGN); /* who is impatient now would only spoil the end */
+    }
     uv_close((uv_handle_t *)&worker->between, NULL);
     if (worker->http_is_open)
         http_close(&worker->http, on_http_closed);
@@ -95,7 +99,7 @@ static void end_phase(struct worker *worker)
     }
 }
 
-/* ---- events ------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------ */
 
 static void on_signal(uv_signal_t *signal, int number)
 {
@@ -152,7 +156,7 @@ static void render(void *context, struct bytes *out)
     view_render(context, out);
 }
 
-/* ---- setting up ----------------------------------------------------------------------------- */
+/* ---- setting up -------------------------------------------------------------------------- */
 
 static enum err set_up_front(struct worker *worker)
 {
@@ -195,12 +199,10 @@ static enum err set_up_front(struct worker *worker)
 
 static void set_up_signals(struct worker *worker)
 {
-    static const int numbers[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
-
     for (size_t i = 0; i < WORKER_SIGNALS; i++) {
         uv_signal_init(&worker->loop, &worker->signals[i]);
         worker->signals[i].data = worker;
-        uv_signal_start(&worker->signals[i], on_signal, numbers[i]);
+        uv_signal_start(&worker->signals[i], on_signal, signal_numbers[i]);
     }
     uv_prepare_init(&worker->loop, &worker->between);
     worker->between.data = worker;

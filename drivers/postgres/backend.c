@@ -35,7 +35,7 @@ static void lose(struct backend *backend, enum err e, const char *why)
     backend->events->lost(backend, e, why);
 }
 
-/* ---- asking for ourselves ------------------------------------------------------------ */
+/* ---- asking for ourselves ---------------------------------------------------------------- */
 
 static void send_bytes(struct backend *backend, struct bytes *out)
 {
@@ -54,7 +54,7 @@ static void ask_query(struct backend *backend, const char *sql)
     send_bytes(backend, &out);
 }
 
-/* ---- cleaning -------------------------------------------------------------------------- */
+/* ---- cleaning ---------------------------------------------------------------------------- */
 
 static void set_free(struct backend *backend)
 {
@@ -137,7 +137,7 @@ enum err backend_cancel(struct backend *backend)
     return e;
 }
 
-/* ---- bytes from the server ---------------------------------------------------------------- */
+/* ---- bytes from the server --------------------------------------------------------------- */
 
 static void after_turn(struct backend *backend)
 {
@@ -259,8 +259,7 @@ static void on_drained(struct stream *stream)
         backend->events->drained(backend);
 }
 
-/* ---- closing ----------------------------------------------------------------------------------
- */
+/* ---- closing ----------------------------------------------------------------------------- */
 
 /* libpq says goodbye, under TLS as well, unless that would fall into the middle of a message.
  * It frees the SSL that the stream was lent: so the stream is closed before. */
@@ -296,8 +295,7 @@ void backend_close(struct backend *backend)
         destroy(backend);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening ----------------------------------------------------------------------------- */
 
 static const struct stream_events stream_events = {
     .bytes = on_bytes,
@@ -387,8 +385,7 @@ struct backend *backend_open(struct backend_home *home, const struct login_targe
     return NULL;
 }
 
-/* ---- leasing ------------------------------------------------------------------------------------
- */
+/* ---- leasing ----------------------------------------------------------------------------- */
 
 bool backend_is_stale(const struct backend *backend)
 {
@@ -476,8 +473,7 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
     return BACKEND_LEFT_STATE;
 }
 
-/* ---- what a client is told
- * ------------------------------------------------------------------------ */
+/* ---- what a client is told --------------------------------------------------------------- */
 
 /* libpq knows parameters by name only. These are what PostgreSQL reports, up to 18. */
 static const char *const reported[] = {

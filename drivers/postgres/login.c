@@ -25,7 +25,7 @@ struct login {
 
 static void go_on(struct login *login);
 
-/* ---- the end ---------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 static void stop_watching(struct login *login)
 {
@@ -78,7 +78,7 @@ static void fail(struct login *login, const char *why)
     destroy(login);
 }
 
-/* ---- options ------------------------------------------------------------------------ */
+/* ---- options ----------------------------------------------------------------------------- */
 
 static PQconninfoOption *option(struct login *login, const char *name)
 {
@@ -125,7 +125,7 @@ static bool fill_in(struct login *login, const struct login_target *target)
            set_default(login, "fallback_application_name", "weir");
 }
 
-/* ---- connecting ----------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------------------------- */
 
 static void on_ready(void *owner)
 {
@@ -199,7 +199,7 @@ static void connect_now(struct login *login)
         watch(login, UV_WRITABLE);
 }
 
-/* ---- resolving ------------------------------------------------------------------------- */
+/* ---- resolving --------------------------------------------------------------------------- */
 
 static void resolve(struct login *login);
 

@@ -14,7 +14,7 @@ enum {
 
 #define ANY_OF(...) (any_of(relay, (const uint8_t[]){__VA_ARGS__, 0}))
 
-/* ---- what is owed ------------------------------------------------ */
+/* ---- what is owed ------------------------------------------------------------------------ */
 
 static bool any_of(const struct relay *relay, const uint8_t *kinds)
 {
@@ -37,7 +37,7 @@ static void pop(struct relay *relay)
     relay->in_batch |= of_batch;
 }
 
-/* ---- plans ---------------------------------------------------------------------- */
+/* ---- plans ------------------------------------------------------------------------------- */
 
 static void forward(struct relay_plan *plan, const uint8_t *at, size_t length)
 {
@@ -54,7 +54,7 @@ static bool has_room(const struct relay_plan *plan)
     return plan->count < RELAY_MOST_SLICES;
 }
 
-/* ---- from the client --------------------------------------------------------------- */
+/* ---- from the client --------------------------------------------------------------------- */
 
 /* How long a message of the client may be (0: it is unknown), and what it asks for. A server
  * answers one that is too long, or a Flush with a body, with an error or its own end. Where nothing
@@ -220,7 +220,7 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
     return used;
 }
 
-/* ---- from the server: errors and COPY ------------------------------------------------ */
+/* ---- from the server: errors and COPY ---------------------------------------------------- */
 
 static void unexpected(struct relay *relay)
 {
@@ -276,7 +276,7 @@ static void begin_copy(struct relay *relay, uint8_t how)
         relay->unsynced = true;
 }
 
-/* ---- from the server: answers ---------------------------------------------------------- */
+/* ---- from the server: answers ------------------------------------------------------------ */
 
 /* State that the relay can see arising, and that cannot follow its client. */
 static void pin_by_tag(struct relay *relay, struct slice tag)

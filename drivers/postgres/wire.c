@@ -19,7 +19,7 @@ enum {
     PROTOCOL_3 = 3 << 16,
 };
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 enum wire_sight wire_header(struct slice in, struct wire_header *header)
 {
@@ -52,7 +52,7 @@ struct slice wire_error_field(struct slice body, char field)
     return (struct slice){NULL, 0};
 }
 
-/* ---- the parts of a message ---------------------------------------------- */
+/* ---- the parts of a message -------------------------------------------------------------- */
 
 static void add_u8(struct bytes *out, uint8_t value)
 {
@@ -101,7 +101,7 @@ static void end_message(struct bytes *out, size_t begin)
         bytes_put_u32(out->at + begin + 1, (uint32_t)(out->length - begin - 1));
 }
 
-/* ---- to either side ------------------------------------------------------ */
+/* ---- to either side ---------------------------------------------------------------------- */
 
 void wire_add_bare(struct bytes *out, uint8_t type)
 {
@@ -116,7 +116,7 @@ static void add_text_message(struct bytes *out, uint8_t type, const char *text)
     end_message(out, begin);
 }
 
-/* ---- to clients: what is wrong ------------------------------------------- */
+/* ---- to clients: what is wrong ----------------------------------------------------------- */
 
 static void add_field(struct bytes *out, char field, const char *text)
 {
@@ -150,7 +150,7 @@ void wire_add_notice(struct bytes *out, const struct wire_error *notice)
     add_complaint(out, WIRE_NOTICE_RESPONSE, notice);
 }
 
-/* ---- to clients: logging in ---------------------------------------------- */
+/* ---- to clients: logging in -------------------------------------------------------------- */
 
 static void add_auth(struct bytes *out, uint32_t kind, struct slice data)
 {
@@ -235,7 +235,7 @@ void wire_add_ready_for_query(struct bytes *out, char status)
     end_message(out, begin);
 }
 
-/* ---- to clients: rows ---------------------------------------------------- */
+/* ---- to clients: rows -------------------------------------------------------------------- */
 
 void wire_add_row_description(struct bytes *out, const char *const *names, uint16_t count)
 {
@@ -271,7 +271,7 @@ void wire_add_command_complete(struct bytes *out, const char *tag)
     add_text_message(out, WIRE_COMMAND_COMPLETE, tag);
 }
 
-/* ---- to servers ---------------------------------------------------------- */
+/* ---- to servers -------------------------------------------------------------------------- */
 
 void wire_add_query(struct bytes *out, struct slice sql)
 {

@@ -86,7 +86,7 @@ enum {
     WIRE_KEY_MOST = 256,
 };
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 enum wire_sight {
     WIRE_MORE,    /* fewer bytes than a header has */
@@ -106,13 +106,13 @@ enum wire_sight wire_header(struct slice in, struct wire_header *header) MUST_CH
  * NULL when there is no such field. */
 struct slice wire_error_field(struct slice body, char field) MUST_CHECK;
 
-/* ---- to either side ------------------------------------------------------ */
+/* ---- to either side ---------------------------------------------------------------------- */
 
 /* A message that is nothing but its type: Sync, Flush, Terminate, CopyDone;
  * ParseComplete, BindComplete, CloseComplete, NoData, EmptyQueryResponse. */
 void wire_add_bare(struct bytes *out, uint8_t type);
 
-/* ---- to clients ---------------------------------------------------------- */
+/* ---- to clients -------------------------------------------------------------------------- */
 
 struct wire_error {
     const char *severity;      /* "FATAL", "ERROR"; for notices "WARNING", "NOTICE" */
@@ -146,7 +146,7 @@ void wire_add_row_description(struct bytes *out, const char *const *names, uint1
 void wire_add_data_row(struct bytes *out, const struct slice *values, uint16_t count);
 void wire_add_command_complete(struct bytes *out, const char *tag);
 
-/* ---- to servers ---------------------------------------------------------- */
+/* ---- to servers -------------------------------------------------------------------------- */
 
 void wire_add_query(struct bytes *out, struct slice sql);
 void wire_add_copy_fail(struct bytes *out, const char *reason);

@@ -39,7 +39,7 @@ struct world {
     bool rude; /* somebody has broken the protocol */
 };
 
-/* ---- the server ------------------------------------------------------------------- */
+/* ---- the server -------------------------------------------------------------------------- */
 
 /* Nothing is left in it, and nothing on the way but what nobody asked for. */
 static bool is_truly_free(const struct world *w)
@@ -90,7 +90,7 @@ static void lose_server(struct world *w)
     open_server(w);
 }
 
-/* ---- as backend.c does it ------------------------------------------------------------ */
+/* ---- as backend.c does it ---------------------------------------------------------------- */
 
 static void send_ours(struct world *w, struct bytes *out)
 {
@@ -157,7 +157,7 @@ static void leave(struct world *w)
     clean_on(w);
 }
 
-/* ---- from the server ------------------------------------------------------------------- */
+/* ---- from the server --------------------------------------------------------------------- */
 
 static struct client *client_of(struct world *w, uint8_t tag)
 {
@@ -235,7 +235,7 @@ static void show_server(struct world *w, size_t length)
         after_turn(w);
 }
 
-/* ---- from the clients --------------------------------------------------------------------- */
+/* ---- from the clients -------------------------------------------------------------------- */
 
 static void obey(struct world *w, struct client *client, const struct relay_plan *plan)
 {
@@ -302,7 +302,7 @@ static void vanish(struct world *w, struct client *client)
     reset_client(w, client);
 }
 
-/* ---- what clients say ------------------------------------------------------------------------ */
+/* ---- what clients say -------------------------------------------------------------------- */
 
 static void say(struct client *client, uint8_t type, const char *body, size_t length)
 {
@@ -372,8 +372,7 @@ static void say_something(struct world *w, struct client *client)
         say_all(w, client, words[chosen % COUNT_OF(words)]);
 }
 
-/* ---- the play -----------------------------------------------------------------------------------
- */
+/* ---- the play ---------------------------------------------------------------------------- */
 
 /* Why a server may be given up though everybody keeps to the protocol: a COPY failed, and nobody
  * knows how many Syncs it read; data came where nothing copies; an error came between messages,
@@ -502,8 +501,7 @@ static void play(struct world *w)
     model_fini(&w->model);
 }
 
-/* ---- noise
- * --------------------------------------------------------------------------------------- */
+/* ---- noise ------------------------------------------------------------------------------- */
 
 static void check_plan(const struct relay_plan *plan, struct slice in, size_t used)
 {

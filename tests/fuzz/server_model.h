@@ -66,7 +66,7 @@ struct model {
     size_t rest_count;
 };
 
-/* ---- tagged bytes -------------------------------------------------------------- */
+/* ---- tagged bytes ------------------------------------------------------------------------ */
 
 static void tagged_add(struct tagged *to, const void *from, size_t length, uint8_t tag)
 {
@@ -106,7 +106,7 @@ static void tagged_move(struct tagged *to, struct tagged *from, size_t length)
     tagged_drop(from, length);
 }
 
-/* ---- saying ---------------------------------------------------------------------- */
+/* ---- saying ------------------------------------------------------------------------------ */
 
 static void model_flush(struct model *m)
 {
@@ -158,7 +158,7 @@ static void model_say_aside(struct model *m, uint8_t which)
         model_say(m, WIRE_NOTIFICATION_RESPONSE, "\0\0\0\7channel\0payload", 20);
 }
 
-/* ---- transactions ------------------------------------------------------------------ */
+/* ---- transactions ------------------------------------------------------------------------ */
 
 /* Where sigsetjmp() of PostgresMain() returns to. */
 static void model_fail(struct model *m)
@@ -188,7 +188,7 @@ static void model_begin_implicit(struct model *m)
     m->timed = true;
 }
 
-/* ---- statements -------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------- */
 
 static void model_say_rows(struct model *m, unsigned count)
 {
@@ -278,7 +278,7 @@ static void model_execute(struct model *m, uint8_t statement)
         m->timed = false;
 }
 
-/* ---- COPY FROM STDIN ----------------------------------------------------------------- */
+/* ---- COPY FROM STDIN --------------------------------------------------------------------- */
 
 static void model_copy_ends(struct model *m)
 {
@@ -311,7 +311,7 @@ static void model_copy(struct model *m, uint8_t type)
     }
 }
 
-/* ---- the loop ------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------- */
 
 static void model_describe(struct model *m, uint8_t what)
 {
@@ -512,7 +512,7 @@ static bool model_step(struct model *m)
     return true;
 }
 
-/* ---- the truth ------------------------------------------------------------------------- */
+/* ---- the truth --------------------------------------------------------------------------- */
 
 /* Whether nothing of anybody is left in it: what it has not read yet is whole and will be
  * answered by nothing, whatever happens. */

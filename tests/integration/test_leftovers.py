@@ -1,4 +1,4 @@
-"""What one client sets, no other client sees."""
+"""What one client leaves in its server, no other client finds."""
 import pytest
 from harness.wire import query
 

@@ -21,20 +21,6 @@ def slow_reader(weir):
     return reader
 
 
-@pytest.mark.parametrize("size", range(100_000, 700_000, 100_000))
-def test_a_server_is_read_again_after_a_client_that_read_slowly(pooler_of_one, wire, size):
-    with slow_reader(pooler_of_one) as slow:
-        slow.send(query(f"select repeat('x', {size})"))
-        time.sleep(0.02)
-        assert kinds(slow.read_until("Z")) == "TDCZ"
-        assert wire(pooler_of_one, "ana").value("select 1") == "1"
-
-
-@pytest.fixture
-def pooler_of_one(pooler):
-    return pooler(default_pool_size=1)
-
-
 @pytest.mark.weir_only
 def test_who_asks_again_and_again_and_reads_nothing_is_not_answered_for_ever(weir, wire):
     other = wire(weir, "ana")

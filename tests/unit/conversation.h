@@ -76,7 +76,7 @@ static const struct message_name server_names[] = {
     }                                                                                              \
     static void name(void)
 
-/* ---- words to bytes and back ------------------------------------------------- */
+/* ---- words to bytes and back ------------------------------------------------------------- */
 
 static void write_body(struct bytes *out, uint8_t type, const char *text, size_t length)
 {
@@ -176,7 +176,7 @@ static void to_words(char *to, size_t size, const struct message_name *names, st
     bytes_clear(bytes);
 }
 
-/* ---- the stage ------------------------------------------------------------------ */
+/* ---- the stage --------------------------------------------------------------------------- */
 
 static size_t piece;
 static struct relay relay;
@@ -265,7 +265,7 @@ static void tell(void (*story)(void))
     }
 }
 
-/* ---- the words ---------------------------------------------------------------------- */
+/* ---- the words --------------------------------------------------------------------------- */
 
 static void client_sends(const char *story)
 {

@@ -22,7 +22,7 @@
 #define MD5_RESPONSE   "md556c5e1d50ea6bc7390d3a5b937038866" /* to the salt "\1\2\3\4" */
 #define MD5_WRONG      "md50123456789abcdef0123456789abcdef"
 
-/* ---- the words the stories are told in ----------------------------------- */
+/* ---- the words the stories are told in --------------------------------------------------- */
 
 static struct auth *auth;
 static struct auth_request request;
@@ -176,7 +176,7 @@ static void proves_with(const char *password)
     answers_bytes(client.final, strlen(client.final));
 }
 
-/* ---- nothing is asked ---------------------------------------------------- */
+/* ---- nothing is asked -------------------------------------------------------------------- */
 
 Test(auth, any_lets_anybody_in)
 {
@@ -197,7 +197,7 @@ Test(auth, trust_lets_in_who_is_in_the_list)
     is_told(WRONG_PASSWORD);
 }
 
-/* ---- a password in clear ------------------------------------------------- */
+/* ---- a password in clear ----------------------------------------------------------------- */
 
 Test(auth, the_right_password_lets_in_whatever_the_secret_is)
 {
@@ -274,7 +274,7 @@ Test(auth, a_password_may_have_2048_bytes)
     is_told(BAD_SIZE);
 }
 
-/* ---- md5 ----------------------------------------------------------------- */
+/* ---- md5 --------------------------------------------------------------------------------- */
 
 Test(auth, md5_lets_in_with_a_plain_or_an_md5_secret)
 {
@@ -313,7 +313,7 @@ Test(auth, md5_becomes_scram_for_a_scram_secret)
     is_told("so do I; in");
 }
 
-/* ---- SCRAM --------------------------------------------------------------- */
+/* ---- SCRAM ------------------------------------------------------------------------------- */
 
 Test(auth, scram_lets_in_with_a_scram_secret_and_derives_nothing)
 {
@@ -472,7 +472,7 @@ Test(auth, the_last_word_cannot_come_first_nor_the_first_last)
     is_told("08P01 malformed SCRAM message");
 }
 
-/* ---- strangers ----------------------------------------------------------- */
+/* ---- strangers --------------------------------------------------------------------------- */
 
 Test(auth, a_stranger_sees_what_a_user_with_a_wrong_password_sees)
 {
@@ -537,7 +537,7 @@ Test(auth, an_empty_secret_is_asked_and_refused_like_a_stranger)
     is_told(WRONG_PASSWORD);
 }
 
-/* ---- our own mistakes ---------------------------------------------------- */
+/* ---- our own mistakes -------------------------------------------------------------------- */
 
 Test(auth, an_answer_to_no_question_stops_the_process, .signal = SIGABRT)
 {

@@ -8,7 +8,7 @@
 
 TestSuite(command, .init = folder_enter, .fini = folder_leave);
 
-/* ---- the words the stories are told in -------------------------------------- */
+/* ---- the words the stories are told in --------------------------------------------------- */
 
 enum { MOST_WORDS = 16 };
 
@@ -57,7 +57,7 @@ static void is_answered(const char *line, int status, const char *expected)
     free(told);
 }
 
-/* ---- the stories ---------------------------------------------------------------- */
+/* ---- the stories ------------------------------------------------------------------------- */
 
 Test(command, a_file_is_all_it_takes)
 {
@@ -118,7 +118,7 @@ Test(command, it_tells_its_version_its_help_and_its_settings)
     free(settings);
 }
 
-/* ---- one server without a file ----------------------------------------------------- */
+/* ---- one server without a file ----------------------------------------------------------- */
 
 static struct config *config_of(const char *line)
 {

@@ -7,7 +7,7 @@
 #include "no_memory.h"
 #include "proxy/config.h"
 
-/* ---- the words the stories are told in -------------------------------------- */
+/* ---- the words the stories are told in --------------------------------------------------- */
 
 static struct mistake_list mistakes;
 static struct config *config;
@@ -53,7 +53,7 @@ static void is_odd(const char *text, const char *expected)
 #define ONE_ODD(x) "c.ini:5: warning: " x "\n"
 #define ONE(x)     "c.ini:5: " x "\n"
 
-/* ---- a file as it is found in the field --------------------------------------- */
+/* ---- a file as it is found in the field -------------------------------------------------- */
 
 static void enter_data(void)
 {
@@ -88,7 +88,7 @@ Test(field, a_pgbouncer_ini_from_the_field_works_as_it_is)
     cr_assert_str_eq(userlist_find(config->userlist, "say \"hi\"")->secret, "in \"plain\" text");
 }
 
-/* ---- what is wrong -------------------------------------------------------------- */
+/* ---- what is wrong ----------------------------------------------------------------------- */
 
 Test(config, a_wrong_line_is_named_and_nothing_is_loaded)
 {
@@ -177,7 +177,7 @@ Test(config, no_message_shows_a_password)
     cr_assert_null(strstr(mistake_text(&mistakes), "sesame"));
 }
 
-/* ---- what is odd ------------------------------------------------------------------ */
+/* ---- what is odd ------------------------------------------------------------------------- */
 
 Test(config, what_is_known_and_not_implemented_is_a_warning)
 {
@@ -207,7 +207,7 @@ Test(config, what_is_known_and_not_implemented_is_a_warning)
     }
 }
 
-/* ---- what is found ------------------------------------------------------------------ */
+/* ---- what is found ----------------------------------------------------------------------- */
 
 Test(config, a_database_that_is_not_named_is_served_by_the_star)
 {

@@ -166,7 +166,7 @@ static size_t count_of(const char *what)
     return count;
 }
 
-/* ---- pages -------------------------------------------------------------- */
+/* ---- pages ------------------------------------------------------------------------------- */
 
 Test(http, prometheus_reads_the_metrics)
 {
@@ -246,7 +246,7 @@ Test(http, who_says_no_more_but_listens_hears_all)
     cr_assert_str_eq(heard + heard_length - 3, "ok\n");
 }
 
-/* ---- what is wrong ------------------------------------------------------ */
+/* ---- what is wrong ----------------------------------------------------------------------- */
 
 Test(http, what_is_wrong_is_told_and_the_connection_closed)
 {
@@ -320,7 +320,7 @@ Test(http, half_a_request_and_gone_leaves_nothing_behind)
     nobody_is_left();
 }
 
-/* ---- deadlines ---------------------------------------------------------- */
+/* ---- deadlines --------------------------------------------------------------------------- */
 
 Test(http, half_a_request_and_silence_is_told_after_a_while)
 {
@@ -398,7 +398,7 @@ Test(http, who_does_not_go_after_the_last_words_is_closed)
     close(fd);
 }
 
-/* ---- how many ----------------------------------------------------------- */
+/* ---- how many ---------------------------------------------------------------------------- */
 
 Test(http, more_than_there_is_room_for_are_told_so)
 {

@@ -12,7 +12,7 @@
 
 TestSuite(ini, .init = folder_enter, .fini = folder_leave);
 
-/* ---- the words the stories are told in ----------------------------------- */
+/* ---- the words the stories are told in --------------------------------------------------- */
 
 static struct mistake_list mistakes;
 static struct bytes told;
@@ -52,7 +52,7 @@ static void check_text(const struct row *row)
     is_told(row->told, row->mistakes, row->text);
 }
 
-/* ---- lines ---------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------- */
 
 Test(ini, what_is_right_is_shown_line_by_line)
 {
@@ -110,7 +110,7 @@ Test(ini, a_zero_byte_does_not_hide_what_follows_it)
     is_told("[a] e=f; ", "x:2: a zero byte in a line: is this a text file?\n", "zero");
 }
 
-/* ---- files ---------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------- */
 
 Test(ini, a_file_is_included_where_it_is_asked_for_and_keeps_the_section)
 {
@@ -155,7 +155,7 @@ Test(ini, want_of_memory_is_told_wherever_it_strikes)
     is_told("[a] b=1; ", "", "memory");
 }
 
-/* ---- lists of key=value ----------------------------------------------------- */
+/* ---- lists of key=value ------------------------------------------------------------------ */
 
 Test(ini, a_value_can_be_a_list_of_keys_and_values)
 {

@@ -5,7 +5,7 @@
 #include "clean_end.h"
 #include "no_memory.h"
 
-/* ---- a table that has one row of each kind --------------------------------- */
+/* ---- a table that has one row of each kind ----------------------------------------------- */
 
 enum colour { COLOUR_UNSET = -1, COLOUR_RED, COLOUR_GREEN };
 
@@ -62,7 +62,7 @@ static void says(const char *name, const char *expected)
     bytes_free(&out);
 }
 
-/* ---- the stories ------------------------------------------------------------- */
+/* ---- the stories ------------------------------------------------------------------------- */
 
 Test(option, everything_begins_with_its_default)
 {

@@ -10,7 +10,7 @@
 #include "clean_end.h"
 #include "pool/pool.h"
 
-/* ---- the words ---------------------------------------------------------------- */
+/* ---- the words --------------------------------------------------------------------------- */
 
 static struct pool *pool;
 static uint64_t now;
@@ -119,7 +119,7 @@ static void given_ana_has_one_of(size_t size)
     orders_are("grant s0 to ana");
 }
 
-/* ---- asking and returning ------------------------------------------------------- */
+/* ---- asking and returning ---------------------------------------------------------------- */
 
 Test(pool, opens_nothing_before_anyone_asks)
 {
@@ -233,7 +233,7 @@ Test(pool, a_server_that_died_in_its_sleep_costs_the_client_nothing)
     orders_are("grant s0 to bob"); /* before eve, as if nothing had been */
 }
 
-/* ---- limits ------------------------------------------------------------------------ */
+/* ---- limits ------------------------------------------------------------------------------ */
 
 Test(pool, a_full_queue_refuses_at_once)
 {
@@ -364,7 +364,7 @@ Test(pool, single_use_is_one_client_a_server)
     orders_are("open s0");
 }
 
-/* ---- a server that is down ------------------------------------------------------------ */
+/* ---- a server that is down --------------------------------------------------------------- */
 
 Test(pool, who_is_hasty_hears_at_once_who_is_not_waits)
 {
@@ -413,7 +413,7 @@ Test(pool, while_it_is_down_it_is_tried_at_intervals)
     orders_are("open s0");
 }
 
-/* ---- the end --------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 Test(pool, who_retires_closes_what_is_free_and_what_becomes_free)
 {

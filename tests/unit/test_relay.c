@@ -9,7 +9,7 @@
 
 TestSuite(relay, .fini = clean_end);
 
-/* ---- queries ------------------------------------------------------------------- */
+/* ---- queries ----------------------------------------------------------------------------- */
 
 Story(a_query_is_passed_on_and_its_answer_comes_back)
 {
@@ -104,7 +104,7 @@ Story(half_an_answer_keeps_the_server)
     the_server_is_free();
 }
 
-/* ---- the extended protocol ---------------------------------------------------------- */
+/* ---- the extended protocol --------------------------------------------------------------- */
 
 Story(a_batch_ends_with_its_sync)
 {
@@ -298,7 +298,7 @@ Story(a_copy_fail_longer_than_postgresql_takes_stops_there)
     server_gets("");
 }
 
-/* ---- servers that misbehave ---------------------------------------------------------------- */
+/* ---- servers that misbehave -------------------------------------------------------------- */
 
 Story(an_answer_nobody_asked_for_taints_the_server)
 {
@@ -339,8 +339,7 @@ Story(nonsense_from_the_server_goes_no_further)
     bytes_clear(&kept_server);
 }
 
-/* ---- clients that go --------------------------------------------------------------------------
- */
+/* ---- clients that go --------------------------------------------------------------------- */
 
 static bool client_goes(void)
 {
@@ -418,8 +417,7 @@ Story(an_answer_cut_by_the_clients_going_ends_there)
     the_server_is_free();
 }
 
-/* ---- limits
- * -------------------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------------------ */
 
 Test(relay, who_sends_too_far_ahead_waits)
 {
@@ -442,8 +440,7 @@ Test(relay, a_server_that_owes_something_cannot_be_lent, .signal = SIGABRT)
     relay_attach(&relay);
 }
 
-/* ---- requests that were refused -----------------------------------------------------------------
- */
+/* ---- requests that were refused ---------------------------------------------------------- */
 
 static void weir_refuses(void)
 {

@@ -7,7 +7,7 @@
 
 TestSuite(relay, .fini = clean_end);
 
-/* ---- from the client, to the client -------------------------------------------------- */
+/* ---- from the client, to the client ------------------------------------------------------ */
 
 Story(copy_in_by_query)
 {
@@ -126,7 +126,7 @@ Story(the_second_copy_of_a_query_does_not_end_with_the_first)
     the_server_is_free();
 }
 
-/* ---- of a client that goes ------------------------------------------------------------ */
+/* ---- of a client that goes --------------------------------------------------------------- */
 
 Story(the_second_copy_of_a_gone_client_is_failed)
 {

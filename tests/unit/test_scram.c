@@ -70,7 +70,7 @@ static enum err proves(void)
     return scram_prove(&scram, &keys, &final);
 }
 
-/* ---- stories ------------------------------------------------------------- */
+/* ---- stories ----------------------------------------------------------------------------- */
 
 Test(scram, who_knows_the_password_is_let_in_and_told_that_the_server_does)
 {
@@ -163,7 +163,7 @@ Test(scram, the_example_of_the_rfc)
     cr_assert_arr_eq(final.at, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", 46);
 }
 
-/* ---- the first message, spoilt ------------------------------------------- */
+/* ---- the first message, spoilt ----------------------------------------------------------- */
 
 static const struct row {
     struct slice message;
@@ -232,7 +232,7 @@ Test(scram, a_message_has_no_more_than_1024_bytes)
     cr_assert_eq(begins(text(long_one)), ERR_OK);
 }
 
-/* ---- the last message, spoilt -------------------------------------------- */
+/* ---- the last message, spoilt ------------------------------------------------------------ */
 
 #define PROOF "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 

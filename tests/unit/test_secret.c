@@ -28,7 +28,7 @@ static struct secret secret_of(const char *words)
     return secret;
 }
 
-/* ---- what a text is taken for -------------------------------------------- */
+/* ---- what a text is taken for ------------------------------------------------------------ */
 
 static const struct row {
     const char *text;
@@ -105,7 +105,7 @@ Test(secret, base64_has_one_spelling)
     cr_assert_not(base64_decode(text("AQIDBAU="), to, sizeof(to), &length));
 }
 
-/* ---- whom it lets in ----------------------------------------------------- */
+/* ---- whom it lets in --------------------------------------------------------------------- */
 
 Test(secret, a_password_in_clear_is_checked_against_a_plain_or_md5_secret)
 {

@@ -97,7 +97,7 @@ static const struct row rows[] = {
     ROW(CANCEL, "08P01 invalid length of cancel request packet"),
 };
 
-/* ---- a verdict in words -------------------------------------------------- */
+/* ---- a verdict in words ------------------------------------------------------------------ */
 
 static void tell_login(const struct startup *s, struct bytes *to)
 {

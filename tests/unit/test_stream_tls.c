@@ -6,7 +6,7 @@
 
 TestSuite(stream_tls, .init = set_up, .fini = clean_up, .timeout = 120);
 
-/* ---- stories ------------------------------------------------------------------------------- */
+/* ---- stories ----------------------------------------------------------------------------- */
 
 Test(stream_tls, costs_a_plain_stream_one_pointer)
 {
@@ -213,7 +213,7 @@ Test(stream_tls, half_a_record_does_not_spin)
     cr_assert_eq(heard_length, 13);
 }
 
-/* ---- what TLS says for itself --------------------------------------------------------------- */
+/* ---- what TLS says for itself ------------------------------------------------------------ */
 
 Test(stream_tls, session_tickets_are_nothing_unread)
 {
@@ -306,8 +306,7 @@ Test(stream_tls, new_keys_do_not_stop_a_paused_stream_with_much_to_write)
     free(bytes);
 }
 
-/* ---- ends -------------------------------------------------------------------------------------
- */
+/* ---- ends -------------------------------------------------------------------------------- */
 
 Test(stream_tls, a_peer_that_said_goodbye_still_hears)
 {

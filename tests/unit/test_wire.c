@@ -30,7 +30,7 @@ static struct slice text(const char *words)
     return (struct slice){(const uint8_t *)words, strlen(words)};
 }
 
-/* ---- what weir hears ----------------------------------------------------- */
+/* ---- what weir hears --------------------------------------------------------------------- */
 
 Test(wire, a_header_is_seen_when_it_is_whole)
 {
@@ -76,7 +76,7 @@ Test(wire, a_field_that_does_not_end_is_no_field)
     cr_assert_null(wire_error_field((struct slice){NULL, 0}, 'C').at);
 }
 
-/* ---- what weir says ------------------------------------------------------ */
+/* ---- what weir says ---------------------------------------------------------------------- */
 
 Test(wire, an_error_has_its_severity_twice_and_only_the_fields_it_has)
 {

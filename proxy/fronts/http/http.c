@@ -43,7 +43,7 @@ static const struct status {
     {505, "HTTP Version Not Supported", "only HTTP/1.0 and HTTP/1.1 are spoken here"},
 };
 
-/* ---- states ------------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------------------------ */
 
 static uint64_t timeout_of(const struct http *http, size_t state)
 {
@@ -102,7 +102,7 @@ static void leave(struct http_connection *connection)
     stream_close(&connection->stream);
 }
 
-/* ---- answers ------------------------------------------------------------ */
+/* ---- answers ----------------------------------------------------------------------------- */
 
 struct answer {
     int status;
@@ -180,7 +180,7 @@ static void refuse(struct http_connection *connection, int status)
     say_error(connection, &(struct answer){.status = status, .more = "", .last = true});
 }
 
-/* ---- pages -------------------------------------------------------------- */
+/* ---- pages ------------------------------------------------------------------------------- */
 
 static void render_metrics(struct http *http)
 {
@@ -238,7 +238,7 @@ static void answer_request(struct http_connection *connection, const struct pars
         say_error(connection, &answer);
 }
 
-/* ---- what happens to a connection --------------------------------------- */
+/* ---- what happens to a connection -------------------------------------------------------- */
 
 static struct http_connection *connection_of(struct stream *stream)
 {
@@ -330,7 +330,7 @@ static void on_timer(uv_timer_t *timer)
     set_timer(http);
 }
 
-/* ---- the door ----------------------------------------------------------- */
+/* ---- the door ---------------------------------------------------------------------------- */
 
 static void accept_one(struct http *http)
 {

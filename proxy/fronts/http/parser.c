@@ -4,7 +4,7 @@
 
 enum { GO_ON = 0, STOP = -1 };
 
-/* ---- the two libraries -------------------------------------------------- */
+/* ---- the two libraries ------------------------------------------------------------------- */
 
 #ifdef HAVE_LLHTTP
 
@@ -85,7 +85,7 @@ static void set_up(struct parser *parser)
 
 #endif
 
-/* ---- what they call ----------------------------------------------------- */
+/* ---- what they call ---------------------------------------------------------------------- */
 
 static int on_begin(machine *m)
 {
@@ -145,7 +145,7 @@ static int on_complete(machine *m)
     return pause_here(m);
 }
 
-/* ---- requests ----------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------- */
 
 /* How many bytes of in stand before a line that does not end as it must; there are only
  * lines, since nobody takes a body. */

@@ -44,7 +44,7 @@ struct auth {
 
 static const char mechanism[] = "SCRAM-SHA-256";
 
-/* ---- how it ends --------------------------------------------------------- */
+/* ---- how it ends ------------------------------------------------------------------------- */
 
 PRINTF_LIKE(3, 4)
 static enum auth_step refuse(struct auth *auth, enum err why, const char *format, ...)
@@ -76,7 +76,7 @@ static enum auth_step wait_in(struct auth *auth, enum state state)
     return state == DERIVING_TO_COMPARE || state == DERIVING_TO_PROVE ? AUTH_DERIVE : AUTH_SEND;
 }
 
-/* ---- creation ------------------------------------------------------------ */
+/* ---- creation ---------------------------------------------------------------------------- */
 
 static void set_password(struct auth *auth, struct slice password)
 {
@@ -141,7 +141,7 @@ void auth_destroy(struct auth *auth)
     free(auth);
 }
 
-/* ---- the first question -------------------------------------------------- */
+/* ---- the first question ------------------------------------------------------------------ */
 
 static enum auth_step ask_password(struct auth *auth, struct bytes *out)
 {
@@ -186,7 +186,7 @@ enum auth_step auth_begin(struct auth *auth, struct bytes *out)
     return refuse(auth, ERR_NO_ENTRY, "%s", err_text(ERR_NO_ENTRY));
 }
 
-/* ---- passwords, in clear and by md5 -------------------------------------- */
+/* ---- passwords, in clear and by md5 ------------------------------------------------------ */
 
 /* A PasswordMessage is one text: it ends at its first NUL, and there ends the message. */
 static bool is_text(struct slice body)
@@ -228,7 +228,7 @@ static enum auth_step check_md5(struct auth *auth, struct slice body, struct byt
     return judge(auth, secret_check_md5(&auth->secret, auth->user, auth->random, response), out);
 }
 
-/* ---- SCRAM --------------------------------------------------------------- */
+/* ---- SCRAM ------------------------------------------------------------------------------- */
 
 /* A SASLInitialResponse: | mechanism\0 | length 4 | data |. */
 static bool read_sasl_initial(struct slice body, struct slice *name, struct slice *data)
@@ -296,7 +296,7 @@ static enum auth_step end_scram(struct auth *auth, struct slice body, struct byt
     return wait_in(auth, DERIVING_TO_PROVE);
 }
 
-/* ---- what happens -------------------------------------------------------- */
+/* ---- what happens ------------------------------------------------------------------------ */
 
 typedef enum auth_step hear(struct auth *auth, struct slice body, struct bytes *out);
 
@@ -340,7 +340,7 @@ enum auth_step auth_derived(struct auth *auth, struct bytes *out)
     return prove(auth, &auth->keys, out);
 }
 
-/* ---- afterwards ---------------------------------------------------------- */
+/* ---- afterwards -------------------------------------------------------------------------- */
 
 enum err auth_why(const struct auth *auth)
 {

@@ -28,7 +28,7 @@ void front_connection(struct front *front, uv_stream_t *listener)
     session_accept(front, listener);
 }
 
-/* ---- numbers and keys ------------------------------------------------------------------ */
+/* ---- numbers and keys -------------------------------------------------------------------- */
 
 static enum err grow(struct front *front)
 {
@@ -99,7 +99,7 @@ void front_canceled(struct front *front, const struct backend *backend)
     }
 }
 
-/* ---- time ---------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------- */
 
 /* All in one state have the same time there, so who came first is overdue first. */
 static void expire(struct front *front, enum session_state state, uint64_t now)
@@ -124,7 +124,7 @@ void front_tick(struct front *front, uint64_t now)
         expire(front, (enum session_state)state, now);
 }
 
-/* ---- the end --------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 static void fail_all(struct front *front, enum session_state state)
 {

@@ -60,7 +60,7 @@ static const struct front_options *with(const struct greeting *greeting)
     return &greeting->session->front->with;
 }
 
-/* ---- the end of it ------------------------------------------------------------------ */
+/* ---- the end of it ----------------------------------------------------------------------- */
 
 static void refuse(struct greeting *greeting, enum err why, const char *text)
 {
@@ -138,7 +138,7 @@ const struct parameters *greeting_write_welcome(const struct greeting *greeting,
     return wanted;
 }
 
-/* ---- who are you? --------------------------------------------------------------------- */
+/* ---- who are you? ------------------------------------------------------------------------ */
 
 static void advance(struct greeting *greeting, enum auth_step step, struct bytes *out);
 

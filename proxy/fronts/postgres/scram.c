@@ -14,7 +14,7 @@ static enum err complain(struct scram *scram, enum err why, const char *text)
     return why;
 }
 
-/* ---- attributes ---------------------------------------------------------- */
+/* ---- attributes -------------------------------------------------------------------------- */
 
 /* Cuts "x=value" off rest, and the comma behind it; x is any letter if name is 0. */
 static bool take_attribute(struct slice *rest, uint8_t name, struct slice *value)
@@ -51,7 +51,7 @@ static bool is_message(struct slice in)
     return in.length > 0 && in.length <= SCRAM_MESSAGE_MOST && !memchr(in.at, '\0', in.length);
 }
 
-/* ---- the beginning ------------------------------------------------------- */
+/* ---- the beginning ----------------------------------------------------------------------- */
 
 /* Cuts the gs2 header off rest: who binds to the channel, and who acts for whom. */
 static enum err take_header(struct scram *scram, struct slice *rest)
@@ -122,7 +122,7 @@ enum err scram_begin(struct scram *scram, struct slice client_first,
     return ERR_OK;
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 static bool equals(struct slice a, struct slice b)
 {
@@ -163,7 +163,7 @@ enum err scram_end(struct scram *scram, struct slice client_final)
     return scram->said.failed ? complain(scram, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY)) : ERR_OK;
 }
 
-/* ---- the proof ----------------------------------------------------------- */
+/* ---- the proof --------------------------------------------------------------------------- */
 
 static bool sign(const struct scram *scram, const uint8_t key[SECRET_KEY_SIZE],
                  uint8_t signature[SECRET_KEY_SIZE])

@@ -14,7 +14,7 @@ enum {
     MD5_TEXT_SIZE = 3 + MD5_HEX_SIZE, /* "md5" and the digits */
 };
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static bool take_prefix(struct slice *rest, struct slice prefix)
 {
@@ -95,7 +95,7 @@ enum err secret_parse(struct slice text, struct secret *secret)
     return ERR_OK;
 }
 
-/* ---- md5 ----------------------------------------------------------------- */
+/* ---- md5 --------------------------------------------------------------------------------- */
 
 /* Gives "md5" and the digest of a and b, as PostgreSQL spells it, without a NUL. False
  * where OpenSSL has no MD5 (FIPS). */
@@ -145,7 +145,7 @@ bool secret_check_md5(const struct secret *secret, struct slice user,
     return good;
 }
 
-/* ---- in clear ------------------------------------------------------------ */
+/* ---- in clear ---------------------------------------------------------------------------- */
 
 /* Digests are compared and not the texts, so that not even a length shows. */
 static bool are_same(struct slice a, struct slice b)
@@ -172,7 +172,7 @@ bool secret_check_plain(const struct secret *secret, struct slice user, struct s
            CRYPTO_memcmp(secret->text.at, text, MD5_TEXT_SIZE) == 0;
 }
 
-/* ---- SCRAM keys ---------------------------------------------------------- */
+/* ---- SCRAM keys -------------------------------------------------------------------------- */
 
 bool secret_make_salt(struct slice key, struct slice user, struct secret_keys *keys)
 {

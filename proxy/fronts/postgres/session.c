@@ -98,7 +98,7 @@ static void say(struct session *session, enum log_level level, const char *what,
     log_write(session->front->with.log, level, &who, "%s%s", what, why);
 }
 
-/* ---- from state to state ----------------------------------------------------------- */
+/* ---- from state to state ----------------------------------------------------------------- */
 
 /* Its time in that state begins now; who came last is at the back. */
 static void enter(struct session *session, enum session_state state)
@@ -205,7 +205,7 @@ void session_expire(struct session *session)
         session_fail(session, why, NULL);
 }
 
-/* ---- bytes from the client ------------------------------------------------------------- */
+/* ---- bytes from the client --------------------------------------------------------------- */
 
 static size_t greet(struct session *session, struct slice in)
 {
@@ -335,7 +335,7 @@ static void on_ended(struct stream *stream, enum err why)
     session_close(session);
 }
 
-/* ---- what its server says ------------------------------------------------------------------ */
+/* ---- what its server says ---------------------------------------------------------------- */
 
 static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
 {
@@ -485,8 +485,7 @@ static const struct broker_events lease_events = {
     .drained = on_server_drained,
 };
 
-/* ---- coming and going -------------------------------------------------------------------------
- */
+/* ---- coming and going -------------------------------------------------------------------- */
 
 static void on_closed(struct stream *stream)
 {
@@ -564,8 +563,7 @@ void session_welcome(struct session *session)
     broker_ask(&session->lease, true);
 }
 
-/* ---- cancels
- * -------------------------------------------------------------------------------------- */
+/* ---- cancels ----------------------------------------------------------------------------- */
 
 void session_wait_for_cancel(struct session *session, const void *backend)
 {

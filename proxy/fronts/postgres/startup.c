@@ -31,7 +31,7 @@ static enum startup_kind bad(struct startup *startup, enum err why, const char *
     return STARTUP_BAD;
 }
 
-/* ---- parameters ---------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------------- */
 
 static bool equals(struct slice a, struct slice b)
 {
@@ -109,7 +109,7 @@ void startup_add_negotiation(const struct startup *startup, struct bytes *out)
     bytes_free(&names);
 }
 
-/* ---- the kinds of packets ------------------------------------------------ */
+/* ---- the kinds of packets ---------------------------------------------------------------- */
 
 static enum startup_kind check_names(struct startup *startup)
 {
