@@ -3,6 +3,8 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "proxy/metrics.h"
+
 static const char help[] =
     "weir stands in front of PostgreSQL: many clients, few connections.\n"
     "\n"
@@ -10,7 +12,7 @@ static const char help[] =
     "       weir [-q] [-v] --postgres URL [--listen HOST:PORT] [--http HOST:PORT]\n"
     "            [--pool-size N] [--auth-file FILE]\n"
     "       weir --check CONFIG.ini\n"
-    "       weir --settings | --help | --version\n"
+    "       weir --settings | --metrics | --help | --version\n"
     "\n"
     "CONFIG.ini is a pgbouncer.ini, or the same with weir's own settings.\n"
     "\n"
@@ -25,12 +27,13 @@ static const char help[] =
     "                      needed to listen on any address that is not loopback\n"
     "  --check             say all that is wrong with the configuration, and start nothing\n"
     "  --settings          print all settings as Markdown\n"
+    "  --metrics           print all metrics as Markdown\n"
     "  -q, --quiet         do not log to standard error\n"
     "  -v, --verbose       log more; twice for still more\n"
     "  -h, --help          print this\n"
     "  -V, --version       print the version\n";
 
-enum { POSTGRES = 256, LISTEN, HTTP, POOL_SIZE, AUTH_FILE, CHECK, SETTINGS };
+enum { POSTGRES = 256, LISTEN, HTTP, POOL_SIZE, AUTH_FILE, CHECK, SETTINGS, METRICS };
 
 static const struct option options[] = {
     {"postgres", required_argument, NULL, POSTGRES},
@@ -40,6 +43,7 @@ static const struct option options[] = {
     {"auth-file", required_argument, NULL, AUTH_FILE},
     {"check", no_argument, NULL, CHECK},
     {"settings", no_argument, NULL, SETTINGS},
+    {"metrics", no_argument, NULL, METRICS},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -76,6 +80,9 @@ static void take_flag(int option, struct command *command)
         break;
     case SETTINGS:
         command->what = COMMAND_SETTINGS;
+        break;
+    case METRICS:
+        command->what = COMMAND_METRICS;
         break;
     case 'h':
         command->what = COMMAND_HELP;
@@ -167,6 +174,25 @@ static int check(const struct command *command, FILE *out, FILE *errors)
     return e == ERR_OK ? 0 : 1;
 }
 
+/* Takes text. */
+static int print(struct bytes *text, FILE *out, FILE *errors)
+{
+    int status = text->failed || fwrite(text->at, 1, text->length, out) != text->length;
+
+    if (status != 0)
+        fputs("weir: the table could not be written\n", errors);
+    bytes_free(text);
+    return status;
+}
+
+static int print_metrics(FILE *out, FILE *errors)
+{
+    struct bytes text = {0};
+
+    metrics_describe(&text);
+    return print(&text, out, errors);
+}
+
 static int print_settings(FILE *out, FILE *errors)
 {
     static const struct {
@@ -179,17 +205,12 @@ static int print_settings(FILE *out, FILE *errors)
         {"[http]", &config_http_table},
     };
     struct bytes text = {0};
-    int status;
 
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         bytes_print(&text, "%s### %s\n\n", i > 0 ? "\n" : "", parts[i].title);
         option_document(parts[i].table, &text);
     }
-    status = text.failed || fwrite(text.at, 1, text.length, out) != text.length;
-    if (status != 0)
-        fputs("weir: the settings could not be written\n", errors);
-    bytes_free(&text);
-    return status;
+    return print(&text, out, errors);
 }
 
 int command_answer(const struct command *command, FILE *out, FILE *errors)
@@ -199,6 +220,8 @@ int command_answer(const struct command *command, FILE *out, FILE *errors)
         return check(command, out, errors);
     case COMMAND_SETTINGS:
         return print_settings(out, errors);
+    case COMMAND_METRICS:
+        return print_metrics(out, errors);
     case COMMAND_HELP:
         return fputs(help, out) < 0;
     case COMMAND_VERSION:

@@ -23,6 +23,7 @@ enum command_what {
     COMMAND_RUN,
     COMMAND_CHECK,
     COMMAND_SETTINGS,
+    COMMAND_METRICS,
     COMMAND_HELP,
     COMMAND_VERSION,
 };

@@ -118,3 +118,8 @@ def test_a_wide_address_without_an_auth_file_is_refused():
 def test_settings_are_printed_as_markdown():
     done = run("--settings")
     assert done.returncode == 0 and "| `pool_mode`" in done.stdout
+
+
+def test_metrics_are_printed_as_markdown():
+    done = run("--metrics")
+    assert done.returncode == 0 and "| `weir_pool_wait_seconds` | histogram |" in done.stdout
