@@ -8,6 +8,9 @@ def weir(pooler):
     return pooler(default_pool_size=1)
 
 
+one_report_hides_another = pytest.mark.xfail(strict=True, reason="one reported SET hides another that is not (trap 39)")
+
+
 @pytest.mark.weir_only
 @pytest.mark.parametrize("change, look, usual", [
     ("set default_transaction_read_only = on", "show transaction_read_only", "off"),
@@ -16,6 +19,10 @@ def weir(pooler):
     ("set role things_reader", "select current_user", "ana"),
     ("select set_config('role', 'things_reader', false)", "select current_user", "ana"),
     ("set work_mem = '1MB'", "show work_mem", "4MB"),
+    pytest.param("set work_mem = '1MB'; set application_name = 'mine'", "show work_mem", "4MB",
+                 marks=one_report_hides_another),
+    pytest.param("begin; set work_mem = '1MB'; set timezone = 'Asia/Tokyo'; commit", "show work_mem", "4MB",
+                 marks=one_report_hides_another),
     ("listen news", "select count(*) from pg_listening_channels()", "0"),
     ("prepare mine as select 1", "select count(*) from pg_prepared_statements", "0"),
 ])
