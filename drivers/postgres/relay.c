@@ -293,16 +293,20 @@ static void pin_by_tag(struct relay *relay, struct slice tag)
     for (size_t i = 0; i < COUNT_OF(pins); i++)
         if (tag.length == strlen(pins[i].tag) + 1 && memcmp(tag.at, pins[i].tag, tag.length) == 0)
             relay->pinned |= 1u << pins[i].pin;
+    relay->commands++;
     if (tag.length == 4 && memcmp(tag.at, "SET", 4) == 0)
-        relay->has_set = true;
+        relay->sets++;
 }
 
-/* A setting that the server reports follows its client; any other stays where it is. */
+/* A setting that the server reports follows its client; any other stays where it is. Which was
+ * reported is clear only of one SET by itself (trap 39). */
 static void pin_by_setting(struct relay *relay)
 {
-    if (relay->has_set && !relay->has_reported)
+    bool clear = relay->commands == 1 && relay->sets == 1 && relay->reports == 1;
+
+    if (relay->sets > 0 && !clear)
         relay->pinned |= 1u << RELAY_PIN_SETTING;
-    relay->has_set = relay->has_reported = false;
+    relay->commands = relay->sets = relay->reports = 0;
 }
 
 static void on_complete(struct relay *relay, struct slice tag)
@@ -441,7 +445,7 @@ static void note_parameter(struct relay *relay, struct slice body, struct relay_
 {
     plan->parameter = body;
     if (!owed_head_is_ours(&relay->owed))
-        relay->has_reported = true;
+        relay->reports++;
 }
 
 /* Looks at the next message. False: more of it is needed, or it makes no sense. */
@@ -522,6 +526,8 @@ void relay_attach(struct relay *relay)
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = false;
+    relay->commands = relay->sets = relay->reports =
+        0; /* what a free server reports is nobody's SET */
 }
 
 void relay_ask_sync(struct relay *relay, struct bytes *out)

@@ -106,8 +106,9 @@ struct relay {
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
-    bool has_set;           /* a SET has succeeded since the last ReadyForQuery ... */
-    bool has_reported;      /* ... and the server has reported a new value */
+    uint32_t commands;      /* since the last ReadyForQuery: that were completed, ... */
+    uint32_t sets;          /* ... that were a SET, ... */
+    uint32_t reports;       /* ... and new values that the server has reported */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
     struct owed owed;
