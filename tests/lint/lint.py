@@ -7,6 +7,7 @@ layers   a folder includes only what stands below it
 headers  every header compiles alone, and twice
 names    an exported name starts with the name of its file
 size     no file over 600 lines
+functions  none over 60 lines; .clang-tidy also counts nesting and parameters
 links    what a document links to is there
 scripts  a shell accepts every script
 """
@@ -25,6 +26,7 @@ MAY_INCLUDE = {
 }
 LIBRARIES = set().union(*(libraries for _, libraries in MAY_INCLUDE.values()))
 MOST_LINES = 600
+MOST_LINES_OF_A_FUNCTION = 60
 
 
 def sources(root, pattern):
@@ -73,6 +75,16 @@ def size(root, _build):
                 yield f"{source.relative_to(root)}: {lines} lines; more than {MOST_LINES} is two files"
 
 
+def functions(root, _build):
+    """clang-format puts the braces of a function, and no others, alone at the left edge."""
+    for source in sources(root, "*.[ch]"):
+        for number, line in enumerate(source.read_text().splitlines(), 1):
+            if line == "{":
+                start = number
+            elif line == "}" and number - start - 1 > MOST_LINES_OF_A_FUNCTION:
+                yield f"{source.relative_to(root)}:{start}: a function of {number - start - 1} lines"
+
+
 def ours(root, pattern):
     """Files of the project, not of its build folders or of what was installed beside it."""
     for file in sorted(root.rglob(pattern)):
@@ -114,7 +126,7 @@ def scripts(root, _build):
                 yield done.stderr
 
 
-RULES = (layers, headers, names, size, links, scripts)
+RULES = (layers, headers, names, size, functions, links, scripts)
 
 if __name__ == "__main__":
     if len(sys.argv) != 4 or sys.argv[1] not in [rule.__name__ for rule in RULES]:
