@@ -13,11 +13,6 @@ static uint64_t now_in(const struct broker *broker)
     return uv_now(broker->home.streams->loop);
 }
 
-static struct broker_place *place_of(const struct broker_lease *lease)
-{
-    return lease->place;
-}
-
 static void say(struct broker_place *place, struct backend *backend, const char *what,
                 const char *why)
 {
@@ -256,7 +251,7 @@ static const struct backend_events backend_events = {
 
 void broker_ask(struct broker_lease *lease, bool hasty)
 {
-    struct broker_place *place = place_of(lease);
+    struct broker_place *place = lease->place;
     enum err e;
 
     lease->client.hasty = hasty;
@@ -269,7 +264,7 @@ void broker_ask(struct broker_lease *lease, bool hasty)
 
 void broker_give_up(struct broker_lease *lease)
 {
-    struct broker_place *place = place_of(lease);
+    struct broker_place *place = lease->place;
 
     pool_give_up(place->pool, &lease->client, now_in(place->broker));
     carry_out_all(place);
@@ -282,7 +277,7 @@ void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
         [BACKEND_LEFT_STATE] = POOL_LEFT_STATE,
         [BACKEND_LEFT_UNKNOWN] = POOL_LEFT_UNKNOWN,
     };
-    struct broker_place *place = place_of(lease);
+    struct broker_place *place = lease->place;
     struct backend *backend = lease->backend;
 
     /* What its client has set meanwhile it finds again on its next server. */
