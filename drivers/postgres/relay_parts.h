@@ -1,0 +1,44 @@
+/*
+ * drivers/postgres/relay_parts.h - what the relay's two halves share: relay_from_client.c for what
+ * the client sends, relay_from_server.c for what the server answers. Nobody else includes it.
+ */
+#ifndef DRIVERS_POSTGRES_RELAY_PARTS_H
+#define DRIVERS_POSTGRES_RELAY_PARTS_H
+
+#include <string.h>
+
+#include "drivers/postgres/relay.h"
+#include "drivers/postgres/wire.h"
+
+enum {
+    RELAY_HEADER = 5,          /* type and length */
+    RELAY_LONGEST = 0x3ffffffe /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
+};
+
+/* Whether the head of what is owed is one of these. */
+#define ANY_OF(...) (relay_owes_any_of(relay, (const uint8_t[]){__VA_ARGS__, 0}))
+
+static inline bool relay_owes_any_of(const struct relay *relay, const uint8_t *kinds)
+{
+    for (; *kinds != 0; kinds++)
+        if (owed_head(&relay->owed) == *kinds)
+            return true;
+    return false;
+}
+
+static inline void relay_forward(struct relay_plan *plan, const uint8_t *at, size_t length)
+{
+    struct slice *last = plan->count > 0 ? &plan->slices[plan->count - 1] : NULL;
+
+    if (last != NULL && last->at + last->length == at)
+        last->length += length;
+    else
+        plan->slices[plan->count++] = (struct slice){at, length};
+}
+
+static inline bool relay_has_room(const struct relay_plan *plan)
+{
+    return plan->count < RELAY_MOST_SLICES;
+}
+
+#endif
