@@ -1,507 +1,30 @@
-#include "drivers/postgres/relay.h"
+#include "drivers/postgres/relay_parts.h"
 
-#include <string.h>
+#include <stddef.h>
 
-#include "drivers/postgres/wire.h"
-
-enum {
-    HEADER = 5,              /* type and length */
-    LONGEST = 0x3ffffffe,    /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
-    LONG = 10000,            /* ... of messages without a text (PQ_SMALL_MESSAGE_LIMIT) */
-    BARE = 4,                /* ... and of those without a body */
-    LONGEST_PARAMETER = 8192 /* a ParameterStatus beyond that is passed on unread */
-};
-
-#define ANY_OF(...) (any_of(relay, (const uint8_t[]){__VA_ARGS__, 0}))
-
-/* ---- what is owed ------------------------------------------------------------------------ */
-
-static bool any_of(const struct relay *relay, const uint8_t *kinds)
+static void begin(struct relay *relay)
 {
-    for (; *kinds != 0; kinds++)
-        if (owed_head(&relay->owed) == *kinds)
-            return true;
-    return false;
+    memset(relay, 0, offsetof(struct relay, names));
+    relay->status = 'I';
+    relay->nobody = true;
 }
 
-/* The head was answered. Where nothing copies the server ignores copied data, except in one case:
- * in the middle of a batch whose statement's time is over. It finds that out at whatever it reads
- * next, and at copied data it does not only answer with an error, but with a ReadyForQuery that
- * nobody waits for. */
-static void pop(struct relay *relay)
+void relay_init(struct relay *relay, struct statement_set *statements, size_t most)
 {
-    bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
-
-    if (owed_pop(&relay->owed) && of_batch)
-        relay->tainted = true;
-    relay->in_batch |= of_batch;
+    begin(relay);
+    relay->names = (struct relay_names){.set = statements, .most = most};
 }
 
-/* ---- plans ------------------------------------------------------------------------------- */
-
-static void forward(struct relay_plan *plan, const uint8_t *at, size_t length)
+void relay_renew(struct relay *relay)
 {
-    struct slice *last = plan->count > 0 ? &plan->slices[plan->count - 1] : NULL;
-
-    if (last != NULL && last->at + last->length == at)
-        last->length += length;
-    else
-        plan->slices[plan->count++] = (struct slice){at, length};
+    REQUIRE(relay->names.count == 0);
+    begin(relay);
 }
 
-static bool has_room(const struct relay_plan *plan)
+void relay_fini(struct relay *relay)
 {
-    return plan->count < RELAY_MOST_SLICES;
-}
-
-/* ---- from the client --------------------------------------------------------------------- */
-
-/* How long a message of the client may be (0: it is unknown), and what it asks for. A server
- * answers one that is too long, or a Flush with a body, with an error or its own end. Where nothing
- * is owed for a message it must not come to that: the server may be somebody else's by then. */
-static const struct {
-    uint32_t longest;
-    uint8_t owed;
-    bool idle_is_fine; /* without a server it means nothing and is swallowed */
-} asked[128] = {
-    [WIRE_QUERY] = {LONGEST, OWED_QUERY, false},
-    [WIRE_PARSE] = {LONGEST, OWED_PARSE, false},
-    [WIRE_BIND] = {LONGEST, OWED_BIND, false},
-    [WIRE_DESCRIBE] = {LONG, OWED_DESCRIBE, false},
-    [WIRE_EXECUTE] = {LONG, OWED_EXECUTE, false},
-    [WIRE_CLOSE] = {LONG, OWED_CLOSE, false},
-    [WIRE_FUNCTION_CALL] = {LONGEST, OWED_FUNCTION, false},
-    [WIRE_SYNC] = {BARE, OWED_SYNC, false},
-    [WIRE_FLUSH] = {BARE, 0, true},
-    [WIRE_COPY_DATA] = {LONGEST, OWED_COPY_DATA, true},
-    [WIRE_COPY_DONE] = {LONG, OWED_COPY_END, true},
-    [WIRE_COPY_FAIL] = {LONG, OWED_COPY_END, true},
-    [WIRE_TERMINATE] = {LONG, 0, false},
-};
-
-static void push_sync(struct relay *relay)
-{
-    relay->skipping = relay->unsynced = false;
-    if (relay->copy != WIRE_COPY_IN_RESPONSE || owed_holds(&relay->owed, OWED_COPY_END)) {
-        owed_push(&relay->owed, OWED_SYNC);
-        return;
-    }
-    /* In mid-COPY the server ignores it, unless the COPY has just failed (trap 22). */
-    relay->maybe_ignored++;
-    relay->unsynced = ANY_OF(OWED_EXECUTE);
-}
-
-static void push_mark(struct relay *relay, uint8_t mark)
-{
-    if (relay->owed.length > 0)
-        owed_push_mark(&relay->owed, mark);
-    else if (relay->unsynced && !relay->skipping)
-        relay->tainted = true; /* see pop() */
-}
-
-/* Enters a message that goes to the server into what it owes. */
-static void account(struct relay *relay, uint8_t owed)
-{
-    switch (owed) {
-    case 0:
-        return;
-    case OWED_COPY_DATA:
-    case OWED_COPY_END:
-        push_mark(relay, owed);
-        return;
-    case OWED_SYNC:
-        push_sync(relay);
-        return;
-    case OWED_QUERY:
-    case OWED_FUNCTION:
-        if (relay->skipping) /* it is dropped there, and answered by nothing */
-            return;
-        relay->unsynced = false; /* it ends the implicit transaction */
-        break;
-    default:
-        relay->unsynced = true;
-        if (relay->skipping)
-            return;
-        break;
-    }
-    owed_push(&relay->owed, owed);
-}
-
-static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
-{
-    uint8_t type = message.at[0];
-    uint32_t length = bytes_u32(message.at + 1);
-
-    if (type >= COUNT_OF(asked) || length < 4 || length > asked[type].longest) {
-        plan->unknown_type = type;
-        plan->unknown_length = length;
-        return RELAY_BROKEN;
-    }
-    if (type == WIRE_TERMINATE)
-        return RELAY_TERMINATED;
-    if (relay == NULL)
-        return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    return relay->owed.length < OWED_MOST - 1 ? RELAY_GO_ON : RELAY_WAITS;
-}
-
-/* How much of its messages the relay must see at once. */
-static size_t needed_from_client(struct slice message)
-{
-    bool named = message.at[0] == WIRE_PARSE && bytes_u32(message.at + 1) > 4;
-
-    return named ? HEADER + 1 : HEADER;
-}
-
-/* A request that was refused has its end where the server would have said ReadyForQuery. */
-static void refuse(struct relay_sent *sent, uint8_t type, struct relay_plan *plan)
-{
-    bool alone = (type == WIRE_QUERY || type == WIRE_FUNCTION_CALL) && !sent->in_batch;
-
-    sent->swallow = true;
-    sent->in_batch = true;
-    if (type == WIRE_SYNC || alone) {
-        plan->refused = true;
-        sent->refusing = sent->in_batch = false;
-    }
-}
-
-static bool is_worth_a_server(struct slice message)
-{
-    return message.length >= RELAY_WHOLE_BELOW || message.length > bytes_u32(message.at + 1);
-}
-
-/* Looks at the next message. False: not now, for the reason in plan->verdict. */
-static bool begin_client_message(struct relay *relay, struct relay_sent *sent, struct slice message,
-                                 struct relay_plan *plan)
-{
-    if (message.length < HEADER || message.length < needed_from_client(message))
-        return false;
-    plan->verdict = judge(relay, message, plan);
-    if (plan->verdict == RELAY_NEEDS_SERVER && sent->refusing)
-        plan->verdict = RELAY_GO_ON;
-    else if (plan->verdict == RELAY_NEEDS_SERVER && !is_worth_a_server(message)) {
-        plan->verdict = RELAY_GO_ON;
-        return false;
-    }
-    if (plan->verdict != RELAY_GO_ON)
-        return false;
-    sent->remaining = 1 + bytes_u32(message.at + 1);
-    sent->swallow = relay == NULL;
-    if (sent->refusing)
-        refuse(sent, message.at[0], plan);
-    if (relay == NULL)
-        return true;
-    account(relay, asked[message.at[0]].owed);
-    if (message.at[0] == WIRE_PARSE && sent->remaining > HEADER && message.at[HEADER] != '\0')
-        relay->pinned |= 1u << RELAY_PIN_STATEMENT;
-    return true;
-}
-
-size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
-                         struct relay_plan *plan)
-{
-    size_t used = 0;
-
-    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
-    while (used < in.length && has_room(plan)) {
-        size_t left = in.length - used, part;
-
-        if (sent->remaining == 0 && plan->refused)
-            break;
-        if (sent->remaining == 0 &&
-            !begin_client_message(relay, sent, (struct slice){in.at + used, left}, plan))
-            break;
-        part = sent->remaining < left ? sent->remaining : left;
-        if (!sent->swallow)
-            forward(plan, in.at + used, part);
-        sent->remaining -= (uint32_t)part;
-        used += part;
-    }
-    return used;
-}
-
-/* ---- from the server: errors and COPY ---------------------------------------------------- */
-
-static void unexpected(struct relay *relay)
-{
-    relay->tainted = true;
-}
-
-static bool is_fatal(struct slice body)
-{
-    struct slice severity = wire_error_field(body, 'V');
-
-    if (severity.length == 0) /* before PostgreSQL 9.6 */
-        severity = wire_error_field(body, 'S');
-    return severity.length == 5 &&
-           (memcmp(severity.at, "FATAL", 5) == 0 || memcmp(severity.at, "PANIC", 5) == 0);
-}
-
-static void on_error(struct relay *relay, struct slice body)
-{
-    if (is_fatal(body))
-        relay->dying = true;
-    if (owed_head_is_ours(&relay->owed)) /* what was to follow must not be seen to have worked */
-        relay->failed = relay->nobody = true;
-    /* Which of the Syncs sent meanwhile will be answered depends on when it failed. */
-    if (relay->copy != 0 && relay->maybe_ignored > 0)
-        relay->tainted = true;
-    relay->copy = 0;
-    relay->maybe_ignored = 0;
-    if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
-        unexpected(relay);
-    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) /* or to a Flush, and then that is dropped */
-        relay->tainted |= relay->in_batch;
-    else if (!ANY_OF(OWED_SYNC) && !owed_drop_until_sync(&relay->owed))
-        relay->skipping = relay->unsynced = true;
-}
-
-/* The COPY reads what was sent ahead up to its end, and ignores the Syncs in it, if it comes to
- * reading at all. */
-static void begin_copy(struct relay *relay, uint8_t how)
-{
-    unsigned syncs;
-
-    if (!ANY_OF(OWED_EXECUTE, OWED_QUERY))
-        unexpected(relay);
-    relay->copy = how;
-    if (relay->nobody && how != WIRE_COPY_OUT_RESPONSE)
-        relay->dying = true; /* it would wait for data that nobody has */
-    if (how != WIRE_COPY_IN_RESPONSE || relay->owed.length == 0)
-        return;
-    syncs = owed_drop_syncs_in_copy(&relay->owed);
-    relay->maybe_ignored += syncs;
-    if (syncs > 0 && ANY_OF(OWED_EXECUTE) && !owed_holds(&relay->owed, OWED_SYNC) &&
-        !owed_holds(&relay->owed, OWED_QUERY) && !owed_holds(&relay->owed, OWED_FUNCTION))
-        relay->unsynced = true;
-}
-
-/* ---- from the server: answers ------------------------------------------------------------ */
-
-/* State that the relay can see arising, and that cannot follow its client. */
-static void pin_by_tag(struct relay *relay, struct slice tag)
-{
-    static const struct {
-        const char *tag;
-        enum relay_pin pin;
-    } pins[] = {
-        {"PREPARE", RELAY_PIN_STATEMENT},
-        {"LISTEN", RELAY_PIN_LISTEN},
-        {"DECLARE CURSOR", RELAY_PIN_CURSOR},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(pins); i++)
-        if (tag.length == strlen(pins[i].tag) + 1 && memcmp(tag.at, pins[i].tag, tag.length) == 0)
-            relay->pinned |= 1u << pins[i].pin;
-    relay->commands++;
-    if (tag.length == 4 && memcmp(tag.at, "SET", 4) == 0)
-        relay->sets++;
-}
-
-/* A setting that the server reports follows its client; any other stays where it is. Which was
- * reported is clear only of one SET by itself (trap 39). */
-static void pin_by_setting(struct relay *relay)
-{
-    bool clear = relay->commands == 1 && relay->sets == 1 && relay->reports == 1;
-
-    if (relay->sets > 0 && !clear)
-        relay->pinned |= 1u << RELAY_PIN_SETTING;
-    relay->commands = relay->sets = relay->reports = 0;
-}
-
-static void on_complete(struct relay *relay, struct slice tag)
-{
-    if (relay->copy == WIRE_COPY_IN_RESPONSE && relay->owed.length > 0)
-        owed_drop_copied(&relay->owed);
-    relay->copy = 0;
-    relay->maybe_ignored = 0; /* the COPY has read past them */
-    if (!owed_head_is_ours(&relay->owed))
-        pin_by_tag(relay, tag);
-    if (ANY_OF(OWED_EXECUTE))
-        pop(relay);
-    else if (!ANY_OF(OWED_QUERY))
-        unexpected(relay);
-}
-
-static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *plan)
-{
-    bool ours = owed_head_is_ours(&relay->owed);
-
-    if (!ANY_OF(OWED_SYNC, OWED_QUERY, OWED_FUNCTION) || relay->copy != 0 ||
-        (status != 'I' && status != 'T' && status != 'E'))
-        unexpected(relay);
-    relay->status = status;
-    relay->copy = 0;
-    if (relay->owed.length > 0)
-        pop(relay);
-    relay->in_batch = false;
-    if (ours)
-        return;
-    pin_by_setting(relay);
-    plan->queries++;
-    if (status == 'I')
-        plan->transactions++;
-}
-
-static void expect(struct relay *relay, bool expected, bool answered)
-{
-    if (!expected)
-        unexpected(relay);
-    else if (answered)
-        pop(relay);
-}
-
-static void answer(struct relay *relay, struct slice message, struct relay_plan *plan)
-{
-    struct slice body = {message.at + HEADER, message.length - HEADER};
-
-    switch (message.at[0]) {
-    case WIRE_DATA_ROW:
-        expect(relay, ANY_OF(OWED_EXECUTE, OWED_QUERY), false);
-        break;
-    case WIRE_COPY_DATA:
-    case WIRE_COPY_DONE:
-        expect(relay, relay->copy != 0, false);
-        break;
-    case WIRE_COMMAND_COMPLETE:
-        on_complete(relay, body);
-        break;
-    case WIRE_READY_FOR_QUERY:
-        on_ready(relay, body.at[0], plan);
-        break;
-    case WIRE_ROW_DESCRIPTION:
-        expect(relay, ANY_OF(OWED_DESCRIBE, OWED_QUERY), ANY_OF(OWED_DESCRIBE));
-        break;
-    case WIRE_NO_DATA:
-        expect(relay, ANY_OF(OWED_DESCRIBE), true);
-        break;
-    case WIRE_PARAMETER_DESCRIPTION:
-        expect(relay, ANY_OF(OWED_DESCRIBE), false);
-        break;
-    case WIRE_PARSE_COMPLETE:
-        expect(relay, ANY_OF(OWED_PARSE), true);
-        break;
-    case WIRE_BIND_COMPLETE:
-        expect(relay, ANY_OF(OWED_BIND), true);
-        break;
-    case WIRE_CLOSE_COMPLETE:
-        expect(relay, ANY_OF(OWED_CLOSE), true);
-        break;
-    case WIRE_PORTAL_SUSPENDED:
-        expect(relay, ANY_OF(OWED_EXECUTE), true);
-        break;
-    case WIRE_EMPTY_QUERY_RESPONSE:
-        expect(relay, ANY_OF(OWED_EXECUTE, OWED_QUERY), ANY_OF(OWED_EXECUTE));
-        break;
-    case WIRE_FUNCTION_CALL_RESPONSE:
-        expect(relay, ANY_OF(OWED_FUNCTION), false);
-        break;
-    case WIRE_ERROR_RESPONSE:
-        on_error(relay, body);
-        break;
-    case WIRE_COPY_IN_RESPONSE:
-    case WIRE_COPY_OUT_RESPONSE:
-    case WIRE_COPY_BOTH_RESPONSE:
-        begin_copy(relay, message.at[0]);
-        break;
-    default:
-        unexpected(relay);
-        break;
-    }
-}
-
-/* Whether a message answers nothing and may come at any time (trap 19). */
-static bool is_aside(uint8_t type)
-{
-    return type == WIRE_NOTICE_RESPONSE || type == WIRE_PARAMETER_STATUS ||
-           type == WIRE_NOTIFICATION_RESPONSE;
-}
-
-/* How much of a message must be there before anything can be said about it. */
-static size_t needed_from_server(uint8_t type, size_t length)
-{
-    size_t most = HEADER;
-
-    if (type == WIRE_READY_FOR_QUERY)
-        most = HEADER + 1;
-    else if (type == WIRE_COMMAND_COMPLETE)
-        most = HEADER + 64;
-    else if (type == WIRE_ERROR_RESPONSE)
-        most = HEADER + 128;
-    else if (type == WIRE_PARAMETER_STATUS && length <= LONGEST_PARAMETER)
-        most = length;
-    return length < most ? length : most;
-}
-
-/* What comes after the last answer is nobody's: a client that has been served must not
- * learn that the server it no longer needs is being shut down. */
-static bool is_for_nobody(const struct relay *relay, uint8_t type)
-{
-    return relay->nobody || owed_head_is_ours(&relay->owed) ||
-           (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
-}
-
-static void note_parameter(struct relay *relay, struct slice body, struct relay_plan *plan)
-{
-    plan->parameter = body;
-    if (!owed_head_is_ours(&relay->owed))
-        relay->reports++;
-}
-
-/* Looks at the next message. False: more of it is needed, or it makes no sense. */
-static bool begin_server_message(struct relay *relay, struct slice in, struct relay_plan *plan)
-{
-    uint8_t type = in.at[0];
-    size_t length;
-
-    if (in.length < HEADER)
-        return false;
-    length = 1 + (size_t)bytes_u32(in.at + 1);
-    if (length < HEADER || length > LONGEST || (type == WIRE_READY_FOR_QUERY && length != 6)) {
-        relay->dying = relay->tainted = true;
-        plan->verdict = RELAY_BROKEN;
-        return false;
-    }
-    if (in.length < needed_from_server(type, length))
-        return false;
-    relay->swallow = is_for_nobody(relay, type);
-    if (in.length > length)
-        in.length = length;
-    if (type == WIRE_ERROR_RESPONSE && owed_head_is_ours(&relay->owed))
-        plan->failure = (struct slice){in.at + HEADER, in.length - HEADER};
-    if (type == WIRE_PARAMETER_STATUS && in.length == length)
-        note_parameter(relay, (struct slice){in.at + HEADER, length - HEADER}, plan);
-    if (!is_aside(type))
-        answer(relay, in, plan);
-    relay->remaining = (uint32_t)length;
-    return true;
-}
-
-size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan)
-{
-    size_t used = 0;
-
-    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
-    while (used < in.length && has_room(plan) && plan->parameter.length == 0) {
-        size_t left = in.length - used, part;
-
-        if (relay->remaining == 0 &&
-            !begin_server_message(relay, (struct slice){in.at + used, left}, plan))
-            break;
-        part = relay->remaining < left ? relay->remaining : left;
-        if (!relay->swallow)
-            forward(plan, in.at + used, part);
-        relay->remaining -= (uint32_t)part;
-        used += part;
-    }
-    return used;
-}
-
-/* ---- the life of a relay ----------------------------------------------------------------- */
-
-void relay_init(struct relay *relay)
-{
-    *relay = (struct relay){.status = 'I', .nobody = true};
+    relay_names_drop(relay, relay->names.count);
+    statement_names_clear(&relay->names.on_server);
 }
 
 bool relay_owes(const struct relay *relay)
@@ -521,13 +44,21 @@ bool relay_is_half_sent(const struct relay_sent *sent)
     return sent->remaining > 0 && !sent->swallow;
 }
 
-void relay_attach(struct relay *relay)
+void relay_attach(struct relay *relay, struct relay_sent *client)
 {
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = false;
+    relay->client = client;
+    relay->names.unnamed = relay->names.unbound = false;
     relay->commands = relay->sets = relay->reports =
         0; /* what a free server reports is nobody's SET */
+}
+
+void relay_detach(struct relay *relay)
+{
+    relay->nobody = true;
+    relay->client = NULL;
 }
 
 void relay_ask_sync(struct relay *relay, struct bytes *out)
@@ -548,7 +79,8 @@ bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct by
 {
     bool half = relay_is_half_sent(sent);
 
-    relay->nobody = relay->swallow = true;
+    relay_detach(relay);
+    relay->swallow = true;
     if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)
         return false;
     if (relay->owed.length >= OWED_MOST - 2)

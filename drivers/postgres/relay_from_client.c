@@ -1,0 +1,201 @@
+#include "drivers/postgres/relay_parts.h"
+
+enum {
+    LONG = 10000,    /* what PostgreSQL takes of messages without a text (PQ_SMALL_MESSAGE_LIMIT) */
+    BARE = 4,        /* ... and of those without a body */
+    MOST_AT_ONCE = 8 /* entries of what is owed that one message may take */
+};
+
+/* How long a message of the client may be (0: it is unknown), and what it asks for. A server
+ * answers one that is too long, or a Flush with a body, with an error or its own end. Where nothing
+ * is owed for a message it must not come to that: the server may be somebody else's by then. */
+static const struct {
+    uint32_t longest;
+    uint8_t owed;
+    bool idle_is_fine; /* without a server it means nothing and is swallowed */
+} asked[128] = {
+    [WIRE_QUERY] = {RELAY_LONGEST, OWED_QUERY, false},
+    [WIRE_PARSE] = {RELAY_LONGEST, OWED_PARSE, false},
+    [WIRE_BIND] = {RELAY_LONGEST, OWED_BIND, false},
+    [WIRE_DESCRIBE] = {LONG, OWED_DESCRIBE, false},
+    [WIRE_EXECUTE] = {LONG, OWED_EXECUTE, false},
+    [WIRE_CLOSE] = {LONG, OWED_CLOSE, false},
+    [WIRE_FUNCTION_CALL] = {RELAY_LONGEST, OWED_FUNCTION, false},
+    [WIRE_SYNC] = {BARE, OWED_SYNC, false},
+    [WIRE_FLUSH] = {BARE, 0, true},
+    [WIRE_COPY_DATA] = {RELAY_LONGEST, OWED_COPY_DATA, true},
+    [WIRE_COPY_DONE] = {LONG, OWED_COPY_END, true},
+    [WIRE_COPY_FAIL] = {LONG, OWED_COPY_END, true},
+    [WIRE_TERMINATE] = {LONG, 0, false},
+};
+
+static void push_sync(struct relay *relay)
+{
+    relay->skipping = relay->unsynced = false;
+    if (relay->copy != WIRE_COPY_IN_RESPONSE || owed_holds(&relay->owed, OWED_COPY_END)) {
+        owed_push(&relay->owed, OWED_SYNC);
+        return;
+    }
+    /* In mid-COPY the server ignores it, unless the COPY has just failed (trap 22). */
+    relay->maybe_ignored++;
+    relay->unsynced = ANY_OF(OWED_EXECUTE);
+}
+
+static void push_mark(struct relay *relay, uint8_t mark)
+{
+    if (relay->owed.length > 0)
+        owed_push_mark(&relay->owed, mark);
+    else if (relay->unsynced && !relay->skipping)
+        relay->tainted = true; /* see pop() */
+}
+
+/* Enters a message that goes to the server into what it owes. */
+static void account(struct relay *relay, uint8_t owed, uint8_t marks)
+{
+    switch (owed) {
+    case 0:
+        return;
+    case OWED_COPY_DATA:
+    case OWED_COPY_END:
+        push_mark(relay, owed);
+        return;
+    case OWED_SYNC:
+        push_sync(relay);
+        return;
+    case OWED_QUERY:
+    case OWED_FUNCTION:
+        if (relay->skipping) /* it is dropped there, and answered by nothing */
+            return;
+        relay->unsynced = false; /* it ends the implicit transaction */
+        break;
+    default:
+        relay->unsynced = true;
+        if (relay->skipping)
+            return;
+        break;
+    }
+    owed_push(&relay->owed, owed | marks);
+}
+
+static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
+{
+    uint8_t type = message.at[0];
+    uint32_t length = bytes_u32(message.at + 1);
+
+    if (type >= COUNT_OF(asked) || length < 4 || length > asked[type].longest) {
+        plan->unknown_type = type;
+        plan->unknown_length = length;
+        return RELAY_BROKEN;
+    }
+    if (type == WIRE_TERMINATE)
+        return RELAY_TERMINATED;
+    if (relay == NULL)
+        return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
+    return relay->owed.length < OWED_MOST - MOST_AT_ONCE ? RELAY_GO_ON : RELAY_WAITS;
+}
+
+/* How much of its messages the relay must see at once: of some, what they are about. */
+static size_t needed_from_client(struct slice message)
+{
+    uint8_t type = message.at[0];
+    bool about = type == WIRE_PARSE || type == WIRE_DESCRIBE || type == WIRE_CLOSE;
+
+    return about && bytes_u32(message.at + 1) > 4 ? RELAY_HEADER + 1 : RELAY_HEADER;
+}
+
+/* A request that was refused has its end where the server would have said ReadyForQuery. */
+static void refuse(struct relay_sent *sent, uint8_t type, struct relay_plan *plan)
+{
+    bool alone = (type == WIRE_QUERY || type == WIRE_FUNCTION_CALL) && !sent->in_batch;
+
+    sent->swallow = true;
+    sent->in_batch = true;
+    if (type == WIRE_SYNC || alone) {
+        plan->refused = true;
+        sent->refusing = sent->in_batch = false;
+    }
+}
+
+static bool is_worth_a_server(struct slice message)
+{
+    return message.length >= RELAY_WHOLE_BELOW || message.length > bytes_u32(message.at + 1);
+}
+
+/* Enters the message, or what stands for it. */
+static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struct slice message,
+                             struct relay_plan *plan, size_t *replaced)
+{
+    struct relay_naming naming = {0};
+    bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
+
+    /* In session mode they are the client's own affair. */
+    if ((relay->pinned & 1u << RELAY_PIN_MODE) == 0 &&
+        !relay_names_see(relay, message, plan, &naming))
+        return false;
+    account(relay, asked[message.at[0]].owed, naming.marks);
+    if (to_nobody) /* the server may have nothing to answer */
+        relay_names_answer_back(relay, plan);
+    sent->swallow = (naming.marks & OWED_HERE) != 0;
+    sent->remaining = 1 + bytes_u32(message.at + 1) - (uint32_t)naming.replaced;
+    *replaced = naming.replaced;
+    return true;
+}
+
+/* Whether the next message can be dealt with now; if not, for the reason in plan->verdict. */
+static bool is_due(struct relay *relay, const struct relay_sent *sent, struct slice message,
+                   struct relay_plan *plan)
+{
+    if (message.length < RELAY_HEADER || message.length < needed_from_client(message))
+        return false;
+    plan->verdict = judge(relay, message, plan);
+    if (plan->verdict == RELAY_NEEDS_SERVER && sent->refusing)
+        plan->verdict = RELAY_GO_ON;
+    else if (plan->verdict == RELAY_NEEDS_SERVER && !is_worth_a_server(message)) {
+        plan->verdict = RELAY_GO_ON;
+        return false;
+    }
+    return plan->verdict == RELAY_GO_ON;
+}
+
+/* Looks at the next message. False: not now. replaced: how much of it something in the plan stands
+ * for. */
+static bool begin_client_message(struct relay *relay, struct relay_sent *sent, struct slice message,
+                                 struct relay_plan *plan, size_t *replaced)
+{
+    if (!is_due(relay, sent, message, plan))
+        return false;
+    if (relay != NULL && !sent->refusing)
+        return begin_for_server(relay, sent, message, plan, replaced);
+    sent->remaining = 1 + bytes_u32(message.at + 1);
+    sent->swallow = true;
+    if (sent->refusing)
+        refuse(sent, message.at[0], plan);
+    return true;
+}
+
+size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
+                         struct relay_plan *plan)
+{
+    size_t used = 0;
+
+    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    if (relay != NULL)
+        relay->names.own_length = relay->names.back_length = 0;
+    while (used < in.length && relay_has_room(plan)) {
+        size_t part, replaced = 0;
+
+        if (sent->remaining == 0 && plan->refused)
+            break;
+        if (sent->remaining == 0 &&
+            !begin_client_message(relay, sent, (struct slice){in.at + used, in.length - used}, plan,
+                                  &replaced))
+            break;
+        used += replaced;
+        part = sent->remaining < in.length - used ? sent->remaining : in.length - used;
+        if (!sent->swallow && part > 0)
+            relay_forward(plan, in.at + used, part);
+        sent->remaining -= (uint32_t)part;
+        used += part;
+    }
+    return used;
+}

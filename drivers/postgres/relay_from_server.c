@@ -1,0 +1,334 @@
+#include "drivers/postgres/relay_parts.h"
+
+enum { LONGEST_PARAMETER = 8192 }; /* a ParameterStatus beyond that is passed on unread */
+
+/* The head was answered. Where nothing copies the server ignores copied data, except in one case:
+ * in the middle of a batch whose statement's time is over. It finds that out at whatever it reads
+ * next, and at copied data it does not only answer with an error, but with a ReadyForQuery that
+ * nobody waits for. */
+static void pop(struct relay *relay)
+{
+    bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
+
+    if (owed_head_is(&relay->owed, OWED_NAMED))
+        relay_names_done(relay);
+    if (owed_pop(&relay->owed) && of_batch)
+        relay->tainted = true;
+    relay->in_batch |= of_batch;
+}
+
+/* ---- from the server: errors and COPY ---------------------------------------------------- */
+
+static void unexpected(struct relay *relay)
+{
+    relay->tainted = true;
+}
+
+static bool is_fatal(struct slice body)
+{
+    struct slice severity = wire_error_field(body, 'V');
+
+    if (severity.length == 0) /* before PostgreSQL 9.6 */
+        severity = wire_error_field(body, 'S');
+    return severity.length == 5 &&
+           (memcmp(severity.at, "FATAL", 5) == 0 || memcmp(severity.at, "PANIC", 5) == 0);
+}
+
+/* The server drops what follows in the batch. */
+static void drop_batch(struct relay *relay)
+{
+    unsigned named;
+
+    if (!owed_drop_until_sync(&relay->owed, &named))
+        relay->skipping = relay->unsynced = true;
+    relay_names_drop(relay, named);
+    relay->names.unbound = false; /* who has met an error begins anew */
+}
+
+static void on_error(struct relay *relay, struct slice body)
+{
+    if (is_fatal(body))
+        relay->dying = true;
+    if (owed_head_is_ours(&relay->owed)) /* what was to follow must not be seen to have worked */
+        relay->failed = relay->nobody = true;
+    /* Which of the Syncs sent meanwhile will be answered depends on when it failed. */
+    if (relay->copy != 0 && relay->maybe_ignored > 0)
+        relay->tainted = true;
+    relay->copy = 0;
+    relay->maybe_ignored = 0;
+    if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
+        unexpected(relay);
+    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) /* or to a Flush, and then that is dropped */
+        relay->tainted |= relay->in_batch;
+    else if (!ANY_OF(OWED_SYNC))
+        drop_batch(relay);
+}
+
+/* The COPY reads what was sent ahead up to its end, and ignores the Syncs in it, if it comes to
+ * reading at all. */
+static void begin_copy(struct relay *relay, uint8_t how)
+{
+    unsigned syncs;
+
+    if (!ANY_OF(OWED_EXECUTE, OWED_QUERY))
+        unexpected(relay);
+    relay->copy = how;
+    if (relay->nobody && how != WIRE_COPY_OUT_RESPONSE)
+        relay->dying = true; /* it would wait for data that nobody has */
+    if (how != WIRE_COPY_IN_RESPONSE || relay->owed.length == 0)
+        return;
+    syncs = owed_drop_syncs_in_copy(&relay->owed);
+    relay->maybe_ignored += syncs;
+    if (syncs > 0 && ANY_OF(OWED_EXECUTE) && !owed_holds(&relay->owed, OWED_SYNC) &&
+        !owed_holds(&relay->owed, OWED_QUERY) && !owed_holds(&relay->owed, OWED_FUNCTION))
+        relay->unsynced = true;
+}
+
+/* ---- from the server: answers ------------------------------------------------------------ */
+
+/* State that the relay can see arising, and that cannot follow its client. */
+static void pin_by_tag(struct relay *relay, struct slice tag)
+{
+    static const struct {
+        const char *tag;
+        enum relay_pin pin;
+    } pins[] = {
+        {"PREPARE", RELAY_PIN_STATEMENT},
+        {"LISTEN", RELAY_PIN_LISTEN},
+        {"DECLARE CURSOR", RELAY_PIN_CURSOR},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(pins); i++)
+        if (tag.length == strlen(pins[i].tag) + 1 && memcmp(tag.at, pins[i].tag, tag.length) == 0)
+            relay->pinned |= 1u << pins[i].pin;
+    relay->commands++;
+    if (tag.length == 4 && memcmp(tag.at, "SET", 4) == 0)
+        relay->sets++;
+}
+
+/* A setting that the server reports follows its client; any other stays where it is. Which was
+ * reported is clear only of one SET by itself (trap 39). */
+static void pin_by_setting(struct relay *relay)
+{
+    bool clear = relay->commands == 1 && relay->sets == 1 && relay->reports == 1;
+
+    if (relay->sets > 0 && !clear)
+        relay->pinned |= 1u << RELAY_PIN_SETTING;
+    relay->commands = relay->sets = relay->reports = 0;
+}
+
+static void on_complete(struct relay *relay, struct slice tag)
+{
+    if (relay->copy == WIRE_COPY_IN_RESPONSE && relay->owed.length > 0)
+        owed_drop_copied(&relay->owed);
+    relay->copy = 0;
+    relay->maybe_ignored = 0; /* the COPY has read past them */
+    relay_names_completed(relay, tag);
+    if (!owed_head_is_ours(&relay->owed))
+        pin_by_tag(relay, tag);
+    if (ANY_OF(OWED_EXECUTE))
+        pop(relay);
+    else if (!ANY_OF(OWED_QUERY))
+        unexpected(relay);
+}
+
+static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *plan)
+{
+    bool ours = owed_head_is_ours(&relay->owed);
+
+    if (!ANY_OF(OWED_SYNC, OWED_QUERY, OWED_FUNCTION) || relay->copy != 0 ||
+        (status != 'I' && status != 'T' && status != 'E'))
+        unexpected(relay);
+    relay->status = status;
+    relay->copy = 0;
+    if (relay->names.unbound && ANY_OF(OWED_SYNC)) /* after a Query it is gone (trap 51) */
+        relay->pinned |= 1u << RELAY_PIN_UNNAMED;
+    relay->names.unbound = false;
+    if (relay->owed.length > 0)
+        pop(relay);
+    relay->in_batch = false;
+    if (ours)
+        return;
+    pin_by_setting(relay);
+    plan->queries++;
+    if (status == 'I')
+        plan->transactions++;
+}
+
+static void expect(struct relay *relay, bool expected, bool answered)
+{
+    if (!expected)
+        unexpected(relay);
+    else if (answered)
+        pop(relay);
+}
+
+static void answer(struct relay *relay, struct slice message, struct relay_plan *plan)
+{
+    struct slice body = {message.at + RELAY_HEADER, message.length - RELAY_HEADER};
+
+    switch (message.at[0]) {
+    case WIRE_DATA_ROW:
+        expect(relay, ANY_OF(OWED_EXECUTE, OWED_QUERY), false);
+        break;
+    case WIRE_COPY_DATA:
+    case WIRE_COPY_DONE:
+        expect(relay, relay->copy != 0, false);
+        break;
+    case WIRE_COMMAND_COMPLETE:
+        on_complete(relay, body);
+        break;
+    case WIRE_READY_FOR_QUERY:
+        on_ready(relay, body.at[0], plan);
+        break;
+    case WIRE_ROW_DESCRIPTION:
+        expect(relay, ANY_OF(OWED_DESCRIBE, OWED_QUERY), ANY_OF(OWED_DESCRIBE));
+        break;
+    case WIRE_NO_DATA:
+        expect(relay, ANY_OF(OWED_DESCRIBE), true);
+        break;
+    case WIRE_PARAMETER_DESCRIPTION:
+        expect(relay, ANY_OF(OWED_DESCRIBE), false);
+        break;
+    case WIRE_PARSE_COMPLETE:
+        if (!owed_head_is(&relay->owed, OWED_NAMED))
+            relay->names.unbound = relay->names.unnamed;
+        expect(relay, ANY_OF(OWED_PARSE), true);
+        break;
+    case WIRE_BIND_COMPLETE:
+        relay->names.unbound = false;
+        expect(relay, ANY_OF(OWED_BIND), true);
+        break;
+    case WIRE_CLOSE_COMPLETE:
+        expect(relay, ANY_OF(OWED_CLOSE), true);
+        break;
+    case WIRE_PORTAL_SUSPENDED:
+        expect(relay, ANY_OF(OWED_EXECUTE), true);
+        break;
+    case WIRE_EMPTY_QUERY_RESPONSE:
+        expect(relay, ANY_OF(OWED_EXECUTE, OWED_QUERY), ANY_OF(OWED_EXECUTE));
+        break;
+    case WIRE_FUNCTION_CALL_RESPONSE:
+        expect(relay, ANY_OF(OWED_FUNCTION), false);
+        break;
+    case WIRE_ERROR_RESPONSE:
+        on_error(relay, body);
+        break;
+    case WIRE_COPY_IN_RESPONSE:
+    case WIRE_COPY_OUT_RESPONSE:
+    case WIRE_COPY_BOTH_RESPONSE:
+        begin_copy(relay, message.at[0]);
+        break;
+    default:
+        unexpected(relay);
+        break;
+    }
+}
+
+/* Whether a message answers nothing and may come at any time (trap 19). */
+static bool is_aside(uint8_t type)
+{
+    return type == WIRE_NOTICE_RESPONSE || type == WIRE_PARAMETER_STATUS ||
+           type == WIRE_NOTIFICATION_RESPONSE;
+}
+
+/* How much of a message must be there before anything can be said about it. */
+static size_t needed_from_server(uint8_t type, size_t length)
+{
+    size_t most = RELAY_HEADER;
+
+    if (type == WIRE_READY_FOR_QUERY)
+        most = RELAY_HEADER + 1;
+    else if (type == WIRE_COMMAND_COMPLETE)
+        most = RELAY_HEADER + 64;
+    else if (type == WIRE_ERROR_RESPONSE)
+        most = RELAY_HEADER + 128;
+    else if (type == WIRE_PARAMETER_STATUS && length <= LONGEST_PARAMETER)
+        most = length;
+    return length < most ? length : most;
+}
+
+/* What comes after the last answer is nobody's: a client that has been served must not
+ * learn that the server it no longer needs is being shut down. */
+static bool is_for_nobody(const struct relay *relay, uint8_t type)
+{
+    bool quiet = owed_head_is(&relay->owed, OWED_QUIET) &&
+                 (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE);
+
+    return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
+           (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
+}
+
+static void note_parameter(struct relay *relay, struct slice body, struct relay_plan *plan)
+{
+    plan->parameter = body;
+    if (!owed_head_is_ours(&relay->owed))
+        relay->reports++;
+}
+
+/* Looks at the next message. False: more of it is needed, or it makes no sense. */
+static bool begin_server_message(struct relay *relay, struct slice in, struct relay_plan *plan)
+{
+    uint8_t type = in.at[0];
+    size_t length;
+
+    if (in.length < RELAY_HEADER)
+        return false;
+    length = 1 + (size_t)bytes_u32(in.at + 1);
+    if (length < RELAY_HEADER || length > RELAY_LONGEST ||
+        (type == WIRE_READY_FOR_QUERY && length != 6)) {
+        relay->dying = relay->tainted = true;
+        plan->verdict = RELAY_BROKEN;
+        return false;
+    }
+    if (in.length < needed_from_server(type, length))
+        return false;
+    relay->swallow = is_for_nobody(relay, type);
+    if (in.length > length)
+        in.length = length;
+    if (type == WIRE_ERROR_RESPONSE && owed_head_is_ours(&relay->owed))
+        plan->failure = (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER};
+    if (type == WIRE_PARAMETER_STATUS && in.length == length)
+        note_parameter(relay, (struct slice){in.at + RELAY_HEADER, length - RELAY_HEADER}, plan);
+    if (!is_aside(type))
+        answer(relay, in, plan);
+    relay->remaining = (uint32_t)length;
+    return true;
+}
+
+/* What is answered here comes in its place: behind what the server has answered before, and ahead
+ * of what it answers next (traps 9, 10). */
+static void answer_here(struct relay *relay, struct relay_plan *plan)
+{
+    struct slice answer;
+
+    while (relay->remaining == 0 && relay_has_room(plan)) {
+        answer = relay_names_answer(relay);
+        if (answer.length == 0)
+            return;
+        if (!relay->nobody)
+            relay_forward(plan, answer.at, answer.length);
+    }
+}
+
+size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan)
+{
+    size_t used = 0;
+
+    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    answer_here(relay, plan);
+    while (used < in.length && relay_has_room(plan) && plan->parameter.length == 0) {
+        size_t left = in.length - used, part;
+
+        if (relay->remaining == 0 &&
+            !begin_server_message(relay, (struct slice){in.at + used, left}, plan))
+            break;
+        part = relay->remaining < left ? relay->remaining : left;
+        if (!relay->swallow)
+            relay_forward(plan, in.at + used, part);
+        relay->remaining -= (uint32_t)part;
+        used += part;
+        answer_here(relay, plan);
+    }
+    return used;
+}
