@@ -84,6 +84,7 @@ async def statements(connection, number, meet):
     add = await connection.prepare("select $1::int + $2::int")
     name = await connection.prepare("select $1::text || ' of ' || $2::text as name")
     heard.append([each.type.name for each in name.get_attributes()] + [each.name for each in name.get_parameters()])
+    heard.append(await name.fetchval("first", str(number)))  # until here the batch of its Parse is open: asyncpg sends Flush
     await meet()
     for turn in range(4):
         transaction = connection.transaction(isolation="serializable" if turn % 2 else "read_committed")
@@ -107,7 +108,7 @@ async def statements(connection, number, meet):
 @caches
 def test_asyncpg_uses_statements_across_transactions(compare, cache):
     answers = compare(lambda port: at_once(40, statements, port, statement_cache_size=cache))
-    assert answers[9][:3] == [["text", "text", "text"], 9, "0 of 9"] and answers[9][-1][0]["name"] == "the end of 9"
+    assert answers[9][:4] == [["text", "text", "text"], "first of 9", 9, "0 of 9"] and answers[9][-1][0]["name"] == "the end of 9"
 
 
 async def cursors_and_savepoints(connection, number, meet):
@@ -178,7 +179,7 @@ async def timeouts(connection, number, meet):
         async with connection.transaction():
             await connection.execute("select pg_sleep(60)", timeout=0.3)
     task = asyncio.ensure_future(connection.fetchval("select pg_sleep($1), 'cancelled'", 60))
-    await meet()
+    assert await asyncio.wait({task}, timeout=0.3) == (set(), {task})
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

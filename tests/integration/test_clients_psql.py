@@ -219,11 +219,13 @@ select 'again', :n;
 
 
 def bench(postgres, port, folder, number, text, protocol):
-    """One of several pgbenches at once, whose statements have the same names and other texts."""
+    """One of several pgbenches at once, whose statements have the same names and other texts. Each client
+    has a thread of its own, for pgbench waits for PQprepare() with all other clients of its thread: one of
+    them may have the very transaction open whose end a server is waited for."""
     file = folder / f"{number}.sql"
     file.write_text(text.replace("SCRIPT", f"script {number}").replace("who = :client_id", f"who = 100 * {number} + :client_id"))
     done = subprocess.run([postgres.bin / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "ana", "-M", protocol,
-                           "-f", file, "-c", "16", "-t", "25", "-j", "2", "main"],
+                           "-f", file, "-c", "16", "-j", "16", "-t", "25", "main"],
                           text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0 and "ERROR" not in done.stderr, done.stderr
     assert "number of failed transactions: 0 (0.000%)" in done.stdout, done.stdout
