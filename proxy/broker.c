@@ -45,6 +45,7 @@ static void open_server(struct broker_place *place, struct pool_server *server)
         return;
     }
     backend->id = ++broker->next_id;
+    backend->reset_always = place->terms.reset_always && place->terms.reset_query != NULL;
     pool_server_set_connection(server, backend);
 }
 
@@ -268,6 +269,15 @@ void broker_give_up(struct broker_lease *lease)
 
     pool_give_up(place->pool, &lease->client, now_in(place->broker));
     carry_out_all(place);
+}
+
+void broker_set_mode(struct broker_lease *lease)
+{
+    struct relay *relay = &lease->backend->relay;
+
+    relay->by_statement = lease->place->terms.mode == SETTINGS_POOL_MODE_STATEMENT;
+    if (lease->place->terms.mode == SETTINGS_POOL_MODE_SESSION)
+        relay->pinned |= 1u << RELAY_PIN_MODE;
 }
 
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)

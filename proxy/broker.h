@@ -24,6 +24,7 @@
 #include "pool/pool.h"
 #include "proxy/alarm.h"
 #include "proxy/metrics.h"
+#include "proxy/settings.h"
 
 struct broker_lease;
 
@@ -43,8 +44,9 @@ struct broker_terms {
     struct login_target target;
     struct pool_limits limits;
     const char *settings[PARAMETERS_COUNT]; /* what clients get if they do not say; may be NULL */
-    bool keep_until_the_end;                /* pool_mode = session */
+    enum settings_pool_mode mode;           /* when a client gives its server back */
     const char *reset_query;                /* may be NULL: nothing is reset */
+    bool reset_always;                      /* in every mode */
 };
 
 struct broker_place {
@@ -101,6 +103,9 @@ void broker_warm(struct broker_place *place);
 void broker_ask(struct broker_lease *lease, bool hasty);
 void broker_give_up(struct broker_lease *lease);
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent);
+
+/* From now on the client works with its server, which it keeps for as long as the mode says. */
+void broker_set_mode(struct broker_lease *lease);
 
 /* What is overdue in any pool; asks the alarm for what is due next. */
 void broker_tick(struct broker *broker, uint64_t now);

@@ -76,6 +76,22 @@ static void account(struct relay *relay, uint8_t owed)
     owed_push(&relay->owed, owed);
 }
 
+/* Whether a request that is not answered yet stands between the server and this message. What
+ * is meant for a COPY, and what interrupts one, does not wait: the COPY would, for it. */
+static bool comes_too_early(const struct relay *relay, uint8_t type)
+{
+    const struct owed *owed = &relay->owed;
+
+    if (relay->in_block)
+        return true;
+    if (!relay->by_statement || owed->length == 0 || asked[type].idle_is_fine)
+        return false;
+    if (relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(owed, OWED_COPY_END))
+        return false;
+    return owed_holds(owed, OWED_QUERY) || owed_holds(owed, OWED_SYNC) ||
+           owed_holds(owed, OWED_FUNCTION);
+}
+
 static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
 {
     uint8_t type = message.at[0];
@@ -90,7 +106,9 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    return relay->owed.length < OWED_MOST - 1 ? RELAY_GO_ON : RELAY_WAITS;
+    if (relay->owed.length >= OWED_MOST - 1 || comes_too_early(relay, type))
+        return RELAY_WAITS;
+    return RELAY_GO_ON;
 }
 
 /* How much of its messages the relay must see at once. */

@@ -132,6 +132,8 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
     relay->in_batch = false;
     if (ours)
         return;
+    if (relay->by_statement && status != 'I')
+        relay->in_block = relay->swallow = true;
     pin_by_setting(relay);
     plan->queries++;
     if (status == 'I')

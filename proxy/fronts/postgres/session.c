@@ -406,6 +406,10 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_SETTING, lease->backend->failure);
         return;
     }
+    if (owed->in_block && !backend_is_mid_answer(lease->backend)) { /* it is rolled back */
+        session_fail(session, ERR_IN_BLOCK, NULL);
+        return;
+    }
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -449,8 +453,7 @@ static void on_granted(struct broker_lease *lease)
     become(session, SESSION_WORKING);
     session->asked_us = session->query_us = now_us();
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
-    if (lease->place->terms.keep_until_the_end)
-        lease->backend->relay.pinned |= 1u << RELAY_PIN_MODE;
+    broker_set_mode(lease);
     go_on(session);
 }
 
