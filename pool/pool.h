@@ -165,6 +165,7 @@ uint64_t pool_longest_wait(const struct pool *pool, uint64_t now);
  * carries out its orders. */
 size_t pool_server_number(const struct pool *pool, const struct pool_server *server);
 enum pool_server_state pool_server_state(const struct pool_server *server, uint64_t *since);
+bool pool_server_is_own(const struct pool_server *server);
 void pool_server_set_connection(struct pool_server *server, void *connection);
 void *pool_server_connection(const struct pool_server *server);
 

@@ -54,6 +54,11 @@ enum pool_server_state pool_server_state(const struct pool_server *server, uint6
     return server->state;
 }
 
+bool pool_server_is_own(const struct pool_server *server)
+{
+    return server->own;
+}
+
 void pool_server_set_connection(struct pool_server *server, void *connection)
 {
     server->connection = connection;

@@ -59,6 +59,7 @@ struct broker_place {
     const struct parameters *standard; /* how its servers are set when they are new; held; NULL
                                         * before the first was opened */
     char why[256];                     /* why the last opening failed */
+    char why_own[256];                 /* ... of a server that a client wanted for itself */
     struct metrics_pool metrics;
     bool carrying_out;
     size_t number; /* for whoever goes through all places */
@@ -82,6 +83,9 @@ struct broker_lease {
     struct broker_place *place;
     struct backend *backend;         /* while granted */
     const struct parameters *wanted; /* how its client wants its servers; held */
+    /* A server of its own, for replication: what the client wants of it. Lent until granted or
+     * refused, then NULL; client.own says it from then on. */
+    const struct login_wishes *wishes;
     const struct broker_events *events;
 };
 

@@ -56,6 +56,8 @@ bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct by
     relay->nobody = relay->swallow = true;
     if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)
         return false;
+    if (relay->pinned & 1u << RELAY_PIN_REPLICATION)
+        return false;
     if (relay->owed.length >= OWED_MOST - 3)
         return false;
     if (relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(&relay->owed, OWED_COPY_END)) {

@@ -88,7 +88,8 @@ struct relay_plan {
     X(RELAY_PIN_STATEMENT, "statement", "a named prepared statement")           \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
     X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
-    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow")
+    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow") \
+    X(RELAY_PIN_REPLICATION, "replication", "a replication connection: nobody else ever gets its server")
 /* clang-format on */
 
 enum relay_pin {

@@ -119,3 +119,76 @@ Story(what_weir_asks_is_no_block_of_its_clients)
     client_gets("CommandComplete A; ReadyForQuery I");
     the_server_is_free();
 }
+
+/* ---- replication ------------------------------------------------------------------------- */
+
+static void it_is_a_replication_connection(void)
+{
+    relay.pinned |= 1u << RELAY_PIN_REPLICATION;
+}
+
+Story(a_stream_goes_both_ways_until_both_have_ended_it)
+{
+    it_is_a_replication_connection();
+    exchange("Query START_REPLICATION", "CopyBothResponse");
+    exchange("CopyData status", "CopyData wal; CopyData keepalive");
+    exchange("CopyData status; CopyData status", "CopyData wal");
+    the_server_is_not_free();
+    client_sends("CopyDone");
+    server_gets("CopyDone");
+    server_sends("CopyData wal; CopyDone; CommandComplete COPY 0; ReadyForQuery I");
+    client_gets("CopyData wal; CopyDone; CommandComplete COPY 0; ReadyForQuery I");
+    cr_assert_not(relay.tainted);
+    exchange("Query IDENTIFY_SYSTEM",
+             "RowDescription a; DataRow 1; CommandComplete IDENTIFY_SYSTEM; ReadyForQuery I");
+    cr_assert_not(relay.tainted);
+}
+
+/* At the end of a timeline the server ends the stream, and says then where the next begins. */
+Story(a_stream_that_the_server_ends_has_a_result)
+{
+    it_is_a_replication_connection();
+    exchange("Query START_REPLICATION", "CopyBothResponse; CopyData wal; CopyDone");
+    exchange("CopyDone", "RowDescription a; DataRow 2; CommandComplete START_STREAMING; "
+                         "CommandComplete X; ReadyForQuery I");
+    cr_assert_not(relay.tainted);
+}
+
+Story(a_stream_that_is_canceled_may_be_followed_by_another)
+{
+    it_is_a_replication_connection();
+    exchange("Query START_REPLICATION", "CopyBothResponse; CopyData wal");
+    client_sends("CopyData status");
+    server_sends("ErrorResponse ERROR; ReadyForQuery I");
+    client_sends("CopyData late");
+    client_gets("ErrorResponse ERROR; ReadyForQuery I");
+    server_gets("CopyData status; CopyData late");
+    exchange("Query START_REPLICATION", "CopyBothResponse; CopyData wal");
+    cr_assert_not(relay.tainted);
+}
+
+Story(a_base_backup_is_results_and_copies_in_one_answer)
+{
+    it_is_a_replication_connection();
+    exchange("Query BASE_BACKUP",
+             "RowDescription a; DataRow 1; CommandComplete SELECT; RowDescription b; DataRow 2; "
+             "CommandComplete SELECT; CopyOutResponse; CopyData x; CopyData y; CopyDone; "
+             "RowDescription c; DataRow 3; CommandComplete SELECT; CommandComplete SELECT; "
+             "ReadyForQuery I");
+    cr_assert_not(relay.tainted);
+}
+
+Story(an_idle_replication_connection_hears_of_its_servers_end)
+{
+    it_is_a_replication_connection();
+    server_sends("ErrorResponse FATAL");
+    client_gets("ErrorResponse FATAL");
+    cr_assert(relay.dying);
+}
+
+Story(a_replication_connection_cannot_be_kept_when_its_client_goes)
+{
+    it_is_a_replication_connection();
+    cr_assert_not(relay_abandon(&relay, &sent, &at_server));
+    server_gets("");
+}

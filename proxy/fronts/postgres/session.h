@@ -3,6 +3,7 @@
  *
  *      GREETING --> WELCOMING --> RESTING <--> QUEUEING --> WORKING <--> SENDING, HOLDING, PINNED
  *          |                         ^------------------------'-------------'
+ *          |          `--> REPLICATING
  *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
  *
  * What a session does with bytes, where it may go from each state, and what it says when
@@ -34,6 +35,7 @@ struct greeting;
     X(WORKING,   "active")              /* is owed an answer by its server */                    \
     X(HOLDING,   "idle_in_transaction") /* keeps its server, in mid-transaction */               \
     X(PINNED,    "idle_pinned")         /* keeps its server for what it has set up there */      \
+    X(REPLICATING, "replicating")       /* has a server of its own until it leaves */ \
     X(CANCELING, "canceling")           /* no client: a cancel request, until it was delivered */ \
     X(LEAVING,   "leaving")             /* is told our last words */                             \
     X(CLOSING,   "closing")
