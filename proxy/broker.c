@@ -45,7 +45,8 @@ static void open_server(struct broker_place *place, struct pool_server *server,
 
     if (client != NULL)
         target.wishes = *CONTAINER_OF(client, struct broker_lease, client)->wishes;
-    backend = backend_open(&broker->home, &target, &backend_events, place, server);
+    backend = backend_open(&broker->home, &target, place->terms.max_prepared_statements,
+                           &backend_events, place, server);
     if (backend == NULL) {
         remember_why(place, server, err_text(ERR_NO_MEMORY));
         pool_lost(place->pool, server, now_in(broker));
@@ -78,7 +79,7 @@ static void grant(struct broker_place *place, const struct pool_order *order)
         return;
     lease->wishes = NULL;
     lease->backend = pool_server_connection(order->server);
-    backend_lease(lease->backend, lease,
+    backend_lease(lease->backend, lease, lease->sent,
                   lease->wanted ? lease->wanted : lease->backend->parameters);
     if (lease->backend != NULL) /* else it was lost at once, and that was told */
         lease->events->granted(lease);
@@ -280,6 +281,8 @@ void broker_give_up(struct broker_lease *lease)
 {
     struct broker_place *place = lease->place;
 
+    if (!link_is_linked(&lease->client.queued) && lease->client.server == NULL)
+        return;
     pool_give_up(place->pool, &lease->client, now_in(place->broker));
     carry_out_all(place);
 }

@@ -47,6 +47,7 @@ struct broker_terms {
     enum settings_pool_mode mode;           /* when a client gives its server back */
     const char *reset_query;                /* may be NULL: nothing is reset */
     bool reset_always;                      /* in every mode */
+    size_t max_prepared_statements;         /* on one server; 0: who prepares by name keeps it */
 };
 
 struct broker_place {
@@ -77,11 +78,12 @@ struct broker {
     void (*canceled)(void *owner, const struct backend *backend);
 };
 
-/* A session's place in all this. Start from all zero, then set place and events. */
+/* A session's place in all this. Start from all zero, then set place, sent and events. */
 struct broker_lease {
     struct pool_client client;
     struct broker_place *place;
     struct backend *backend;         /* while granted */
+    struct relay_sent *sent;         /* its client's; lent */
     const struct parameters *wanted; /* how its client wants its servers; held */
     /* A server of its own, for replication: what the client wants of it. Lent until granted or
      * refused, then NULL; client.own says it from then on. */
@@ -105,7 +107,7 @@ void broker_warm(struct broker_place *place);
 
 /* Refusals come through events.refused, some at once. hasty: see pool/pool.h. */
 void broker_ask(struct broker_lease *lease, bool hasty);
-void broker_give_up(struct broker_lease *lease);
+void broker_give_up(struct broker_lease *lease); /* if it waits */
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent);
 
 /* From now on the client works with its server, which it keeps for as long as the mode says. */

@@ -112,6 +112,7 @@ static void set_limits(const struct terms *terms, const struct terms_wanted *wan
     to->limits.min_servers =
         rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size : to->limits.max_servers;
     to->mode = rules.pool_mode;
+    to->max_prepared_statements = settings->max_prepared_statements;
     to->reset_query = settings->server_reset_query[0] ? settings->server_reset_query : NULL;
     to->reset_always = settings->server_reset_query_always;
 }

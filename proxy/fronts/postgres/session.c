@@ -77,28 +77,6 @@ static uint64_t now_us(void)
     return uv_hrtime() / 1000;
 }
 
-struct log_who session_who(const struct session *session, char address[64])
-{
-    const struct broker_place *place = session->lease.place;
-
-    peer_write(&session->peer, address, 64);
-    return (struct log_who){
-        .kind = 'C',
-        .id = session->id,
-        .database = place ? place->terms.database : NULL,
-        .user = place ? place->terms.user : NULL,
-        .address = address,
-    };
-}
-
-static void say(struct session *session, enum log_level level, const char *what, const char *why)
-{
-    char address[64];
-    struct log_who who = session_who(session, address);
-
-    log_write(session->front->with.log, level, &who, "%s%s", what, why);
-}
-
 /* ---- from state to state ----------------------------------------------------------------- */
 
 /* Its time in that state begins now; who came last is at the back. */
@@ -134,7 +112,7 @@ static void detach(struct session *session)
 {
     if (session->lease.backend != NULL)
         broker_leave(&session->lease, &session->sent);
-    else if (link_is_linked(&session->lease.client.queued) || session->lease.client.server != NULL)
+    else
         broker_give_up(&session->lease);
 }
 
@@ -187,7 +165,7 @@ void session_fail(struct session *session, enum err why, const char *text)
     if (text == NULL || text[0] == '\0')
         text = err_text(why);
     if (session->front->with.log_pooler_errors)
-        say(session, LOG_LEVEL_WARNING, "pooler error: ", text);
+        session_who_says(session, LOG_LEVEL_WARNING, "pooler error: ", text);
     if (why == ERR_PROTOCOL)
         session->front->with.metrics->protocol_violations++;
     detach(session);
@@ -298,6 +276,8 @@ static size_t pass_on(struct session *session, struct slice in)
 
     if (plan.count > 0)
         send_to_server(session, &plan);
+    if (plan.back.length > 0)
+        stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
         stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
     obey(session, &plan);
@@ -334,7 +314,7 @@ static void on_ended(struct stream *stream, enum err why)
     (void)why;
     if (session->state != SESSION_LEAVING && session->state != SESSION_CANCELING &&
         session->front->with.log_disconnections)
-        say(session, LOG_LEVEL_INFO, "closing because: ", "client unexpected eof");
+        session_who_says(session, LOG_LEVEL_INFO, "closing because: ", "client unexpected eof");
     session_close(session);
 }
 
@@ -504,6 +484,7 @@ static void on_closed(struct stream *stream)
     list_remove(&front->sessions[session->state], &session->link);
     parameters_release(&front->with.broker->home.parameters, session->lease.wanted);
     front_strike_off(front, session);
+    statement_names_clear(&session->sent.names);
     free(session);
 }
 
@@ -523,6 +504,7 @@ void session_accept(struct front *front, uv_stream_t *listener)
     session->front = front;
     session->id = ++front->next_id;
     session->lease.events = &lease_events;
+    session->lease.sent = &session->sent;
     enter(session, SESSION_GREETING);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {

@@ -18,6 +18,7 @@
 #define PROXY_FRONTS_POSTGRES_SESSION_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "drivers/peer.h"
 #include "drivers/stream.h"
 #include "proxy/broker.h"
@@ -95,6 +96,9 @@ const void *session_cancel(struct session *session);
 /* It has been in its state for too long. */
 void session_expire(struct session *session);
 
+/* In the log. */
 struct log_who session_who(const struct session *session, char address[64]);
+void session_who_says(const struct session *session, enum log_level level, const char *what,
+                      const char *why);
 
 #endif
