@@ -1,4 +1,5 @@
 """Session, transaction and statement pooling: whose server it is for how long, and what is refused."""
+import subprocess
 import threading
 
 import psycopg
@@ -108,18 +109,30 @@ def test_drivers_in_autocommit_work(by_statement, connect):
     assert [client.execute("select %s::int", (n,)).fetchone() for n in range(20)] == [(n,) for n in range(20)]
 
 
+@pytest.mark.weir_only
+@pytest.mark.parametrize("always", [False, True])
+def test_prepared_statements_follow_their_client_in_statement_mode(pooler, connect, always):
+    """... and past a reset query that makes the server forget them."""
+    weir = pooler(pool_mode="statement", default_pool_size=1, server_reset_query_always=always)
+    clients = [connect(weir, prepare_threshold=0) for _ in range(3)]
+    for turn in range(5):
+        for number, client in enumerate(clients):
+            assert client.execute("select %s::int + 10 * %s::int", (number, turn)).fetchone() == (number + 10 * turn,)
+            assert client.execute(f"select {number}, %s::text", (f"t{turn}",)).fetchone() == (number, f"t{turn}")
+
+
+@pytest.mark.weir_only
+@pytest.mark.parametrize("protocol", ["simple", "extended", "prepared"])
+def test_pgbench_in_statement_mode(postgres, by_statement, folder, protocol):
+    script = folder / "script"
+    script.write_text("\\set n random(1, 100)\nselect :n, :client_id \\gset my_\nselect 1 / (:client_id = :my_client)::int;\n"
+                      .replace(", :client_id", ", :client_id as client"))
+    done = subprocess.run([postgres.bin / "pgbench", "-n", "-f", script, "-M", protocol, "-c", "4", "-t", "100",
+                           by_statement.dsn()], text=True, capture_output=True, timeout=60, check=False)
+    assert "number of transactions actually processed: 400/400" in done.stdout, done.stderr
+
+
 # ---- which mode holds for whom
-
-def shares(weir, wire, user):
-    """What a client sees of the mode: its temporary table, in the next transaction, and in the same one."""
-    client, other = wire(weir, user), wire(weir, user)
-    try:
-        own = next(m.cells()[0] for m in client.ask(query("begin"), query("select pg_backend_pid()"), query("commit"))
-                   + client.read_until("Z") + client.read_until("Z") if m.kind == "D")
-    except Closed:
-        return "statement"
-    return "transaction" if pid(other) == own else "session"
-
 
 @pytest.mark.weir_only
 def test_the_user_goes_before_the_database_and_that_before_all(pooler, wire, postgres):
