@@ -125,8 +125,7 @@ def test_prepared_statements_follow_their_client_in_statement_mode(pooler, conne
 @pytest.mark.parametrize("protocol", ["simple", "extended", "prepared"])
 def test_pgbench_in_statement_mode(postgres, by_statement, folder, protocol):
     script = folder / "script"
-    script.write_text("\\set n random(1, 100)\nselect :n, :client_id \\gset my_\nselect 1 / (:client_id = :my_client)::int;\n"
-                      .replace(", :client_id", ", :client_id as client"))
+    script.write_text("select :client_id as client \\gset my_\nselect 1 / (:client_id = :my_client)::int;\n")
     done = subprocess.run([postgres.bin / "pgbench", "-n", "-f", script, "-M", protocol, "-c", "4", "-t", "100",
                            by_statement.dsn()], text=True, capture_output=True, timeout=60, check=False)
     assert "number of transactions actually processed: 400/400" in done.stdout, done.stderr

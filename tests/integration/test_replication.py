@@ -386,7 +386,7 @@ def test_a_standby_that_follows_through_the_pooler(postgres, weir, tool, folder)
     conninfo = f"host=127.0.0.1 port={weir.port} user=ana application_name=second"
     standby = Process([postgres.bin / "postgres", "-D", data, "--listen_addresses=", "--fsync=off", "--hot_standby=on",
                        f"--primary_conninfo={conninfo}", f"--unix_socket_directories={socket_folder}", "--port=5432",
-                       "--max_connections=200", f"--restore_command=cp {postgres.data}/pg_wal/%f %p",
+                       "--max_connections=300", f"--restore_command=cp {postgres.data}/pg_wal/%f %p",
                        "--wal_receiver_status_interval=1"], folder / "standby.log", user=server_user())
     try:
         wait_until(lambda: postgres.sql("select state from pg_stat_replication where application_name = 'second'")
