@@ -26,6 +26,10 @@
  *
  * Entries marked OURS stand for what weir itself asked; their answers go to nobody.
  *
+ * by_statement (pool_mode = statement): a request, which is a Query or what a Sync ends, goes to
+ * the server when the one before it is answered. One that leaves a transaction open can then be
+ * rolled back with nothing behind it: not even a COMMIT sent ahead.
+ *
  * Ownership: the slices of a plan point into what the relay was shown, or to constants;
  * they are lent until the next call.
  */
@@ -99,7 +103,8 @@ struct relay_plan {
     X(RELAY_PIN_UNNAMED,   "unnamed",   "an unnamed statement that is not bound yet") \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
     X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
-    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow")
+    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow") \
+    X(RELAY_PIN_REPLICATION, "replication", "a replication connection: nobody else ever gets its server")
 /* clang-format on */
 
 enum relay_pin {
@@ -155,6 +160,8 @@ struct relay {
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
+    bool by_statement;      /* transaction blocks are not allowed; the caller's to set */
+    bool in_block;          /* ... and there is one: its ReadyForQuery was kept back */
     uint32_t commands;      /* since the last ReadyForQuery: that were completed, ... */
     uint32_t sets;          /* ... that were a SET, ... */
     uint32_t reports;       /* ... and new values that the server has reported */
