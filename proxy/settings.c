@@ -231,6 +231,8 @@ static const struct option_row rows[] = {
         "How long a client that has a server may send nothing in the middle of a message; 0: for ever (not in PgBouncer)."},
     {"log_format",                  OPTION_WORD("text json"),    AT(log_format),               "text",          LIVE,
         "How a line of the log is written (not in PgBouncer)."},
+    {"max_client_prepared_statements", COUNT,                    AT(max_client_prepared_statements), "10000",   LIVE,
+        "How many prepared statements with a name a client may have in transaction pooling; 0: any number (not in PgBouncer)."},
     {"max_waiting_clients",         COUNT,                       AT(max_waiting_clients),      "0",             LIVE,
         "How many clients may wait for one pool; 0: any number (not in PgBouncer)."},
     {"server_reset_timeout",        OPTION_SECONDS,              AT(server_reset_timeout_ms),  "5",             LIVE,

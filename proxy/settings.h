@@ -57,7 +57,7 @@ struct settings {
     uint64_t default_pool_size, min_pool_size, max_waiting_clients;
     char *server_reset_query;
     bool server_reset_query_always;
-    uint64_t max_prepared_statements;
+    uint64_t max_prepared_statements, max_client_prepared_statements;
 
     /* how long */
     uint64_t cancel_wait_timeout_ms;

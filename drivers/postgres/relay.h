@@ -65,7 +65,8 @@ struct relay_sent {
     bool begun_failed;  /* ... and it has failed: the caller's to set, when that is begun */
     uint8_t begun_length; /* it has begun one that no server knows of */
     uint8_t begun[RELAY_MOST_BEGIN];
-    struct statement_names names; /* what the client calls its statements */
+    struct statement_names names; /* what the client calls its statements ... */
+    size_t most_names;            /* ... and how many it may have; 0: any number. The caller's */
 };
 
 /* A request shorter than that wants a server only when it is complete: who sends half a
@@ -73,11 +74,12 @@ struct relay_sent {
 enum { RELAY_WHOLE_BELOW = 16 * 1024 };
 
 enum relay_verdict {
-    RELAY_GO_ON,        /* all that could be used was used */
-    RELAY_NEEDS_SERVER, /* the next message wants a server, and there is none */
-    RELAY_WAITS,        /* too much is owed: go on when the server has answered */
-    RELAY_TERMINATED,   /* the client said goodbye */
-    RELAY_BROKEN,       /* nobody could make sense of the next message */
+    RELAY_GO_ON,          /* all that could be used was used */
+    RELAY_NEEDS_SERVER,   /* the next message wants a server, and there is none */
+    RELAY_WAITS,          /* too much is owed: go on when the server has answered */
+    RELAY_TERMINATED,     /* the client said goodbye */
+    RELAY_TOO_MANY_NAMES, /* the client has prepared as many statements as it may */
+    RELAY_BROKEN,         /* nobody could make sense of the next message */
 };
 
 struct relay_plan {

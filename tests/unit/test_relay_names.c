@@ -348,6 +348,17 @@ Story(and_so_may_one_that_only_we_answer)
     }
 }
 
+Story(a_client_has_no_more_of_them_than_it_may)
+{
+    sent.most_names = 2;
+    prepare("s1", "a");
+    prepare("s2", "b");
+    client_sends("Parse - c; Sync");
+    cr_assert_eq(verdict, RELAY_GO_ON);
+    client_sends("Parse s3 c; Sync");
+    cr_assert_eq(verdict, RELAY_TOO_MANY_NAMES);
+}
+
 /* ---- what makes a server forget ---------------------------------------------------------- */
 
 Story(deallocate_all_and_discard_all_forget_all)

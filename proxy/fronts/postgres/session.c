@@ -263,6 +263,9 @@ static void obey(struct session *session, const struct relay_plan *plan)
     case RELAY_TERMINATED:
         session_close(session);
         break;
+    case RELAY_TOO_MANY_NAMES:
+        session_fail(session, ERR_TOO_MANY_STATEMENTS, NULL);
+        break;
     case RELAY_BROKEN:
         snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
                  plan->unknown_type, plan->unknown_length);
@@ -531,6 +534,7 @@ static void welcome(struct session *session)
         return;
     end_greeting(session);
     session->front->with.metrics->logins++;
+    session->sent.most_names = session->front->with.max_statements;
     session->sent.defers = session->lease.place->terms.mode == SETTINGS_POOL_MODE_TRANSACTION &&
                            session->lease.backend == NULL;
     session->held_back = true; /* what was sent ahead of the welcome */
