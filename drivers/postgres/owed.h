@@ -8,9 +8,10 @@
  * An entry for each message that will be answered, in order. Those marked OURS stand for what
  * weir itself asked; QUIET, for what it sent ahead on its client's behalf: success is told to
  * nobody, and an error is the client's; HERE, for what the server was not asked at all, and weir
- * answers in its place. NAMED: a step of relay_steps.h belongs to it. COPY_DATA (once for any
- * number of CopyData) and COPY_END are marks: nothing answers them, and they belong to the
- * statement before them if that turns out to be a COPY.
+ * answers in its place. REFUSAL: an error that weir has asked for (relay_shapes.h). NAMED: a step
+ * of relay_steps.h belongs to it. COPY_DATA (once for any number of CopyData) and COPY_END are
+ * marks: nothing answers them, and they belong to the statement before them if that turns out to be
+ * a COPY.
  */
 #ifndef DRIVERS_POSTGRES_OWED_H
 #define DRIVERS_POSTGRES_OWED_H
@@ -20,11 +21,12 @@
 
 enum owed_kind {
     OWED_NOTHING = 0,
-    OWED_PARSE, /* up to CLOSE: the messages of a batch, which a Sync ends */
+    OWED_PARSE, /* up to REFUSAL: the messages of a batch, which a Sync ends */
     OWED_BIND,
     OWED_DESCRIBE,
     OWED_EXECUTE,
     OWED_CLOSE,
+    OWED_REFUSAL,
     OWED_SYNC,
     OWED_QUERY,
     OWED_FUNCTION,
@@ -71,7 +73,7 @@ static inline bool owed_head_is_ours(const struct owed *owed)
 
 static inline bool owed_is_of_batch(uint8_t kind)
 {
-    return kind >= OWED_PARSE && kind <= OWED_CLOSE;
+    return kind >= OWED_PARSE && kind <= OWED_REFUSAL;
 }
 
 /* Whether a client is still owed an entry of that kind. */

@@ -52,7 +52,8 @@ void relay_attach(struct relay *relay, struct relay_sent *client)
     relay->nobody = relay->by_statement = false;
     relay->client = client;
     relay->record.state = 0;
-    relay->names.unnamed = relay->names.unbound = false;
+    relay->names.unnamed = relay->names.unbound = relay->names.anew = false;
+    relay->names.bound.teaches = false;
     relay->commands = relay->sets = relay->reports =
         0; /* what a free server reports is nobody's SET */
 }

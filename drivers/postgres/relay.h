@@ -42,6 +42,7 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "drivers/postgres/owed.h"
+#include "drivers/postgres/shape.h"
 #include "drivers/postgres/statement.h"
 
 enum {
@@ -116,15 +117,29 @@ enum relay_pin {
         RELAY_PIN_COUNT
 };
 
-/* What a Parse or Close under way will have changed. */
+/* What a statement is called, by the side that matters here; or a portal. */
+struct relay_name {
+    uint8_t length;
+    uint8_t text[STATEMENT_NAME_MOST];
+};
+
+/* What a Parse or Close under way will have changed, or a Describe taught. */
 struct relay_step {
     const struct statement *statement; /* held; NULL: the names mean nothing any more */
     uint32_t batch;                    /* the one it was sent in */
     bool of_client, of_server;         /* whose names change */
+    uint8_t learns;                    /* ... or only their shapes: enum relay_lesson */
     bool of_all;                       /* who knows which: nothing is clear until it is done */
     uint8_t name_length, as_length;
     uint8_t name[STATEMENT_NAME_MOST]; /* what the client calls it ... */
     uint8_t as[STATEMENT_NAME_MOST];   /* ... and the server */
+};
+
+/* What the client has bound last, if a description of its portal can teach it something. */
+struct relay_bound {
+    bool teaches;
+    struct relay_name portal;
+    struct relay_name name, as; /* of the statement: for the client, and for the server */
 };
 
 /* The names of prepared statements: relay_steps.h. */
@@ -136,7 +151,11 @@ struct relay_names {
     bool unnamed;                     /* the unnamed statement there is the client's */
     bool unbound;                     /* it was parsed, and nothing was bound since */
     bool flushed;                     /* the server was told to answer what it can */
-    uint8_t first, count;             /* of the steps under way, in a ring */
+    bool anew;                        /* there is what the client's next Bind is about: just made */
+    bool hashing;                     /* the server's message, for the first of the steps */
+    struct shape shape;               /* ... so far */
+    struct relay_bound bound;
+    uint8_t first, count; /* of the steps under way, in a ring */
     struct relay_step steps[RELAY_MOST_STEPS];
     uint16_t own_length, back_length;
     uint8_t own[RELAY_MOST_OWN];   /* what slices of ours in a plan point to */

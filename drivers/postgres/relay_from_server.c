@@ -1,5 +1,5 @@
 #include "drivers/postgres/relay_repeat.h"
-#include "drivers/postgres/relay_steps.h"
+#include "drivers/postgres/relay_shapes.h"
 
 enum { LONGEST_PARAMETER = 8192 }; /* a ParameterStatus beyond that is passed on unread */
 
@@ -11,7 +11,7 @@ static void pop(struct relay *relay)
 {
     bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
 
-    if (owed_head_is(&relay->owed, OWED_NAMED))
+    if (owed_head_is(&relay->owed, OWED_NAMED) && !relay->names.hashing)
         relay_steps_done(relay);
     if (owed_pop(&relay->owed) && of_batch)
         relay->tainted = true;
@@ -191,9 +191,11 @@ static void answer(struct relay *relay, struct slice message, struct relay_plan 
         on_ready(relay, body.at[0], plan);
         break;
     case WIRE_ROW_DESCRIPTION:
+        relay_shapes_begin(relay);
         expect(relay, ANY_OF(OWED_DESCRIBE, OWED_QUERY), ANY_OF(OWED_DESCRIBE));
         break;
     case WIRE_NO_DATA:
+        relay_shapes_begin(relay);
         expect(relay, ANY_OF(OWED_DESCRIBE), true);
         break;
     case WIRE_PARAMETER_DESCRIPTION:
@@ -262,7 +264,9 @@ static size_t needed_from_server(uint8_t type, size_t length)
 static bool is_for_nobody(const struct relay *relay, uint8_t type)
 {
     bool quiet = owed_head_is(&relay->owed, OWED_QUIET) &&
-                 (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE);
+                 (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE ||
+                  type == WIRE_PARAMETER_DESCRIPTION || type == WIRE_ROW_DESCRIPTION ||
+                  type == WIRE_NO_DATA);
 
     return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
            (relay_repeat_hides(relay) && !is_aside(type)) ||
@@ -276,6 +280,18 @@ static void note_parameter(struct relay *relay, struct slice body, struct relay_
         relay->reports++;
 }
 
+/* The error of what is there to fail: its client is told why. */
+static void translate(struct relay *relay, struct slice message, struct relay_plan *plan)
+{
+    struct slice body = {message.at + RELAY_HEADER, message.length - RELAY_HEADER};
+    struct slice instead = relay_shapes_refusal();
+
+    if (!relay_shapes_is_refusal(relay, body))
+        return;
+    relay_forward(plan, instead.at, instead.length);
+    relay->swallow = true;
+}
+
 /* Looks at the next message. False: more of it is needed, or it makes no sense. */
 static bool begin_server_message(struct relay *relay, struct slice in, struct relay_plan *plan)
 {
@@ -286,7 +302,8 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
         return false;
     length = 1 + (size_t)bytes_u32(in.at + 1);
     if (length < RELAY_HEADER || length > RELAY_LONGEST ||
-        (type == WIRE_READY_FOR_QUERY && length != 6)) {
+        (type == WIRE_READY_FOR_QUERY && length != 6) ||
+        (type == WIRE_PARSE_COMPLETE && owed_head(&relay->owed) == OWED_REFUSAL)) {
         relay->dying = relay->tainted = true;
         plan->verdict = RELAY_BROKEN;
         return false;
@@ -299,6 +316,8 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
         relay_repeat_see_error(relay,
                                (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER});
     relay->swallow = is_for_nobody(relay, type);
+    if (type == WIRE_ERROR_RESPONSE && !relay->swallow)
+        translate(relay, in, plan);
     if (type == WIRE_ERROR_RESPONSE && owed_head_is_ours(&relay->owed))
         plan->failure = (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER};
     if (type == WIRE_PARAMETER_STATUS && in.length == length)
@@ -340,6 +359,8 @@ size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan
         if (!relay->swallow)
             relay_forward(plan, in.at + used, part);
         relay->remaining -= (uint32_t)part;
+        if (relay->names.hashing)
+            relay_shapes_feed(relay, (struct slice){in.at + used, part}, relay->remaining == 0);
         used += part;
         answer_here(relay, plan);
     }

@@ -5,13 +5,14 @@
  * same write; what it has already is answered here, in its place; only a name that means
  * something else there is changed, and what is sent instead is the statement's number.
  */
+#include "drivers/postgres/relay_repeat.h"
+#include "drivers/postgres/relay_shapes.h"
 #include "drivers/postgres/relay_sql.h"
-#include "drivers/postgres/relay_steps.h"
 
 enum {
     WHOLE = 32 * 1024, /* a statement longer than that stays where it is */
     MOST_NAMES = 2048, /* bytes; nobody has names that long */
-    MOST_AT_ONCE = 4,  /* steps that a message may take */
+    MOST_AT_ONCE = 6,  /* steps that a message may take */
     MOST_SLICES = 8,   /* ... and slices */
     MOST_OWN = 400,    /* ... and bytes of ours */
 };
@@ -20,6 +21,7 @@ enum {
 
 /* A message and what is in it. */
 struct seen {
+    struct slice ahead; /* it, and what has come behind it */
     struct slice message;
     size_t length; /* of the message, when all of it is there */
     size_t at;     /* where the statement's name is */
@@ -31,6 +33,13 @@ static bool wait_for_answers(struct relay_plan *plan)
 {
     plan->verdict = RELAY_WAITS;
     return false;
+}
+
+/* ... which no Sync may make the server give. */
+static bool press_for_answers(struct relay *relay, struct relay_plan *plan)
+{
+    relay_steps_press(relay, plan);
+    return wait_for_answers(plan);
 }
 
 /* The client's own message, with its statement called something else. */
@@ -128,6 +137,50 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
     return now;
 }
 
+static void make_there(struct relay *relay, const struct statement *mine, enum relay_place place,
+                       const struct relay_name *as, struct relay_plan *plan)
+{
+    if (place == RELAY_IS_TAKEN)
+        relay_steps_close_ahead(relay, plan, as);
+    if (place != RELAY_IS_THERE)
+        relay_steps_parse_ahead(relay, plan, mine, as);
+    else
+        statement_names_touch(&relay->names.on_server, relay_steps_slice(as));
+}
+
+static bool see_use_of_mine(struct relay *relay, const struct seen *seen,
+                            const struct statement *mine, struct relay_plan *plan,
+                            struct relay_naming *naming)
+{
+    bool binds = seen->message.at[0] == WIRE_BIND;
+    enum relay_judgement judgement = RELAY_FITS;
+    struct relay_name as;
+    enum relay_place place = relay_steps_find_place(relay, &seen->name, mine, &as);
+
+    if (place == RELAY_IS_UNCLEAR)
+        return wait_for_answers(plan);
+    if (binds)
+        judgement =
+            relay_shapes_judge(relay, seen->ahead, &seen->name, &as, place == RELAY_IS_THERE);
+    if (judgement == RELAY_PENDING)
+        return press_for_answers(relay, plan);
+    if (judgement == RELAY_DIFFERS)
+        place = RELAY_IS_TAKEN;
+    make_there(relay, mine, place, &as, plan);
+    if (judgement == RELAY_UNSEEN || judgement == RELAY_DIFFERS) {
+        relay->names.anew = place != RELAY_IS_THERE;
+        relay_shapes_look(relay, plan, &as);
+        relay_repeat_forget(relay);
+        return press_for_answers(relay, plan);
+    }
+    if (judgement == RELAY_REFUSED)
+        relay_shapes_refuse(relay, plan);
+    if (!binds)
+        relay_shapes_see_statement(relay, &seen->name, &as, naming);
+    rename_if_needed(relay, plan, seen, &as, naming);
+    return true;
+}
+
 /* A Bind or Describe: the server must have what it is about, and must not have what the client
  * has not. */
 static bool see_use(struct relay *relay, const struct seen *seen, struct relay_plan *plan,
@@ -135,24 +188,13 @@ static bool see_use(struct relay *relay, const struct seen *seen, struct relay_p
 {
     const struct statement *mine, *other;
     enum relay_sight sight = relay_steps_at_client(relay, &seen->name, &mine);
-    enum relay_place place;
-    struct relay_name as;
 
+    if (sight == RELAY_KNOWN)
+        return see_use_of_mine(relay, seen, mine, plan, naming);
     if (sight == RELAY_UNKNOWN) {
         sight = relay_steps_at_server(relay, &seen->name, &other);
         if (sight == RELAY_KNOWN)
             relay_steps_close_ahead(relay, plan, &seen->name);
-    } else if (sight == RELAY_KNOWN) {
-        place = relay_steps_find_place(relay, &seen->name, mine, &as);
-        if (place == RELAY_IS_UNCLEAR)
-            return wait_for_answers(plan);
-        if (place == RELAY_IS_TAKEN)
-            relay_steps_close_ahead(relay, plan, &as);
-        if (place != RELAY_IS_THERE)
-            relay_steps_parse_ahead(relay, plan, mine, &as);
-        else
-            statement_names_touch(&relay->names.on_server, relay_steps_slice(&as));
-        rename_if_needed(relay, plan, seen, &as, naming);
     }
     return sight != RELAY_UNCLEAR || wait_for_answers(plan);
 }
@@ -204,6 +246,7 @@ static bool read_it(struct slice message, struct relay_plan *plan, struct seen *
     const uint8_t *end = NULL;
     bool whole;
 
+    seen->ahead = message;
     seen->length = 1 + (size_t)bytes_u32(message.at + 1);
     if (message.length > seen->length)
         message.length = seen->length;
@@ -226,14 +269,23 @@ static bool read_it(struct slice message, struct relay_plan *plan, struct seen *
     return message.at[0] != WIRE_PARSE || seen->name.length == 0 || whole || seen->length > WHOLE;
 }
 
+static bool is_of_portal(struct slice message)
+{
+    return message.at[0] == WIRE_DESCRIBE && message.length > RELAY_HEADER &&
+           message.at[RELAY_HEADER] == 'P';
+}
+
 /* Whether a message says which statement it means. The kind must be there to tell. */
-static bool is_about_statement(struct slice message)
+static bool is_about_statement(const struct relay *relay, struct slice message)
 {
     switch (message.at[0]) {
     case WIRE_PARSE:
     case WIRE_BIND:
         return true;
     case WIRE_DESCRIBE:
+        if (is_of_portal(message))
+            return relay->names.bound.teaches;
+        /* fallthrough */
     case WIRE_CLOSE:
         return message.length > RELAY_HEADER && message.at[RELAY_HEADER] == 'S';
     default:
@@ -244,6 +296,11 @@ static bool is_about_statement(struct slice message)
 static bool see_statement(struct relay *relay, const struct seen *seen, struct relay_plan *plan,
                           struct relay_naming *naming)
 {
+    if (is_of_portal(seen->message)) {
+        relay_shapes_see_portal(relay, &seen->name, plan, naming);
+        return true;
+    }
+    relay->names.bound.teaches &= seen->message.at[0] == WIRE_DESCRIBE;
     switch (seen->message.at[0]) {
     case WIRE_PARSE:
         return see_parse(relay, seen, plan, naming);
@@ -265,8 +322,10 @@ static bool has_room(const struct relay *relay)
 /* What follows a message of that type. */
 static void turn_the_page(struct relay *relay, uint8_t type)
 {
-    if (type == WIRE_SYNC)
+    if (type == WIRE_SYNC) {
         relay->names.batch++;
+        relay->names.bound.teaches = false;
+    }
     if (type == WIRE_QUERY) { /* it destroys the unnamed one (trap 51) */
         relay->names.unnamed = false;
         relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
@@ -284,8 +343,10 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
         !relay_sql_see(relay, message, plan, naming))
         return false;
     turn_the_page(relay, message.at[0]);
-    if (relay->skipping || !is_about_statement(message))
+    if (relay->skipping || !is_about_statement(relay, message)) {
+        names->anew = false;
         return true;
+    }
     if (!read_it(message, plan, &seen))
         return false;
     if (names->set == NULL && seen.name.length > 0) {
@@ -301,5 +362,8 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
         return wait_for_answers(plan);
     if (!relay->unsynced && names->on_server.count > names->most)
         relay_steps_evict(relay, plan);
-    return see_statement(relay, &seen, plan, naming);
+    if (!see_statement(relay, &seen, plan, naming))
+        return false;
+    names->anew = false;
+    return true;
 }

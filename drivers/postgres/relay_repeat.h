@@ -31,6 +31,9 @@ enum relay_repeat_state {
  * that it has asked for before is under way. */
 void relay_repeat_begin(struct relay *relay, struct slice ahead, bool alone);
 
+/* What is asked next is not of the batch that was kept. */
+void relay_repeat_forget(struct relay *relay);
+
 /* The server says an error; if it is the one, the client does not see it. */
 void relay_repeat_see_error(struct relay *relay, struct slice error);
 

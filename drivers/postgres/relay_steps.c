@@ -41,11 +41,13 @@ struct relay_step *relay_steps_add(struct relay *relay, const struct statement *
 
     REQUIRE(names->count < RELAY_MOST_STEPS);
     step = step_at(names, names->count++);
+    names->flushed = false;
     step->statement = statement != NULL ? statement_hold(statement) : NULL;
     step->batch = names->batch;
     step->of_client = name != NULL;
     step->of_server = as != NULL;
     step->of_all = false;
+    step->learns = RELAY_NOTHING_NEW;
     if (name != NULL) {
         step->name_length = name->length;
         memcpy(step->name, name->text, name->length);
@@ -55,6 +57,35 @@ struct relay_step *relay_steps_add(struct relay *relay, const struct statement *
         memcpy(step->as, as->text, as->length);
     }
     return step;
+}
+
+void relay_steps_learn(struct relay *relay, enum relay_lesson lesson, const struct relay_name *name,
+                       const struct relay_name *as)
+{
+    struct relay_step *step = relay_steps_add(relay, NULL, name, as);
+
+    step->learns = lesson;
+    step->of_server = lesson == RELAY_SHAPE;
+}
+
+bool relay_steps_wants_shape(const struct relay *relay)
+{
+    const struct relay_names *names = &relay->names;
+
+    return names->count > 0 && names->steps[names->first].learns == RELAY_SHAPE;
+}
+
+static void learn(struct relay *relay, const struct relay_step *step)
+{
+    struct slice name = {step->name, step->name_length}, as = {step->as, step->as_length};
+    struct statement_names *on_server = &relay->names.on_server;
+    uint64_t shape = step->learns == RELAY_SHAPE ? shape_end(&relay->names.shape)
+                                                 : statement_names_shape(on_server, as);
+
+    if (step->of_server)
+        statement_names_set_shape(on_server, as, shape);
+    if (step->of_client && relay->client != NULL)
+        statement_names_set_shape(&relay->client->names, name, shape);
 }
 
 static bool change(struct statement_names *names, struct slice name,
@@ -80,6 +111,11 @@ void relay_steps_done(struct relay *relay)
     bool kept = true;
 
     REQUIRE(names->count > 0);
+    if (step->learns != RELAY_NOTHING_NEW) {
+        learn(relay, step);
+        take_first(names);
+        return;
+    }
     if (step->of_server)
         kept &=
             change(&names->on_server, (struct slice){step->as, step->as_length}, step->statement);
@@ -118,7 +154,8 @@ static const struct relay_step *newest(struct relay_names *names, struct slice n
 
         if (step->of_all)
             return step;
-
+        if (step->learns != RELAY_NOTHING_NEW)
+            continue;
         if (client && step->of_client && is_same(name, step->name, step->name_length))
             return step;
         if (!client && step->of_server && is_same(name, step->as, step->as_length))
@@ -151,6 +188,43 @@ enum relay_sight relay_steps_at_server(struct relay *relay, const struct relay_n
                                        const struct statement **found)
 {
     return look(relay, name, false, found);
+}
+
+enum relay_sight relay_steps_shape(struct relay *relay, const struct relay_name *as,
+                                   uint64_t *shape)
+{
+    struct relay_names *names = &relay->names;
+
+    *shape = SHAPE_UNKNOWN;
+    for (unsigned i = names->count; i-- > 0;) {
+        const struct relay_step *step = step_at(names, i);
+
+        if (step->of_all)
+            return RELAY_UNKNOWN;
+        if (step->of_server && is_same(relay_steps_slice(as), step->as, step->as_length))
+            return step->learns != RELAY_NOTHING_NEW ? RELAY_UNCLEAR : RELAY_UNKNOWN;
+    }
+    *shape = statement_names_shape(&names->on_server, relay_steps_slice(as));
+    return *shape != SHAPE_UNKNOWN ? RELAY_KNOWN : RELAY_UNKNOWN;
+}
+
+enum relay_sight relay_steps_told(struct relay *relay, const struct relay_name *name,
+                                  uint64_t *shape)
+{
+    struct relay_names *names = &relay->names;
+
+    *shape = SHAPE_UNKNOWN;
+    for (unsigned i = names->count; i-- > 0;) {
+        const struct relay_step *step = step_at(names, i);
+
+        if (step->of_all)
+            return RELAY_UNKNOWN;
+        if (step->of_client && is_same(relay_steps_slice(name), step->name, step->name_length))
+            return step->learns != RELAY_NOTHING_NEW && step->batch != names->batch ? RELAY_UNCLEAR
+                                                                                    : RELAY_UNKNOWN;
+    }
+    *shape = statement_names_shape(&relay->client->names, relay_steps_slice(name));
+    return *shape != SHAPE_UNKNOWN ? RELAY_KNOWN : RELAY_UNKNOWN;
 }
 
 /* Whether the server can be trusted to mean by a name what it meant. */
@@ -260,7 +334,7 @@ struct slice relay_steps_answer(struct relay *relay)
 {
     uint8_t kind = owed_head(&relay->owed);
 
-    if (!owed_head_is(&relay->owed, OWED_HERE))
+    if (!owed_head_is(&relay->owed, OWED_HERE) || relay->remaining > 0)
         return (struct slice){NULL, 0};
     relay_steps_done(relay);
     (void)!owed_pop(&relay->owed);

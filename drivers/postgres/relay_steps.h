@@ -15,17 +15,18 @@
 
 #include "drivers/postgres/relay_parts.h"
 
-/* What a statement is called, by the side that matters here. */
-struct relay_name {
-    uint8_t length;
-    uint8_t text[STATEMENT_NAME_MOST];
-};
-
-/* RELAY_UNCLEAR: it depends on what an earlier batch comes to. */
+/* RELAY_UNCLEAR: it depends on what an earlier batch comes to, or is being asked. */
 enum relay_sight { RELAY_UNKNOWN, RELAY_KNOWN, RELAY_UNCLEAR };
 
 /* How a server may be made to have a statement. */
 enum relay_place { RELAY_IS_THERE, RELAY_IS_FREE, RELAY_IS_TAKEN, RELAY_IS_UNCLEAR };
+
+/* What the answer to a Describe teaches. */
+enum relay_lesson {
+    RELAY_NOTHING_NEW,
+    RELAY_SHAPE, /* ... of a statement: its shape, on the server and to the client that asked */
+    RELAY_TOLD,  /* ... of a portal: its client, what the server has for its statement */
+};
 
 struct relay_name relay_steps_name(struct slice text);
 struct slice relay_steps_slice(const struct relay_name *name);
@@ -42,12 +43,25 @@ enum relay_sight relay_steps_at_server(struct relay *relay, const struct relay_n
 enum relay_place relay_steps_find_place(struct relay *relay, const struct relay_name *name,
                                         const struct statement *statement, struct relay_name *as);
 
+/* The shape of what the server calls as, and that which the client was told for name, at the
+ * latest in this batch; *shape is SHAPE_UNKNOWN if there is none. */
+enum relay_sight relay_steps_shape(struct relay *relay, const struct relay_name *as,
+                                   uint64_t *shape);
+enum relay_sight relay_steps_told(struct relay *relay, const struct relay_name *name,
+                                  uint64_t *shape);
+
 /* ---- what changes ------------------------------------------------------------------------ */
 
 /* Belongs to the entry of what is owed that is pushed next, with OWED_NAMED. statement NULL: the
  * names mean nothing any more. name or as NULL: that side stays as it is. Lent. */
 struct relay_step *relay_steps_add(struct relay *relay, const struct statement *statement,
                                    const struct relay_name *name, const struct relay_name *as);
+
+/* The same for a Describe; name NULL: nobody but us has asked. */
+void relay_steps_learn(struct relay *relay, enum relay_lesson lesson, const struct relay_name *name,
+                       const struct relay_name *as);
+/* Whether the next step under way needs the shape of what the server says. */
+bool relay_steps_wants_shape(const struct relay *relay);
 
 /* The next step under way is done; will not be, though its message is still answered; the next
  * count will never be. */

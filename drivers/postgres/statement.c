@@ -4,6 +4,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "drivers/postgres/shape.h"
+
 struct statement {
     UT_hash_handle hh; /* by body */
     struct statement_set *set;
@@ -18,6 +20,7 @@ struct statement_name {
     UT_hash_handle hh; /* by text */
     struct statement_name *older, *newer;
     const struct statement *statement;
+    uint64_t shape;
     bool distrusted;
     uint32_t age; /* of the set */
     uint8_t length;
@@ -191,6 +194,21 @@ bool statement_names_is_trusted(const struct statement_names *names, struct slic
     const struct statement_name *n = find(names, name);
 
     return n != NULL && !n->distrusted && n->age == n->statement->set->age;
+}
+
+uint64_t statement_names_shape(const struct statement_names *names, struct slice name)
+{
+    const struct statement_name *n = find(names, name);
+
+    return n != NULL ? n->shape : SHAPE_UNKNOWN;
+}
+
+void statement_names_set_shape(struct statement_names *names, struct slice name, uint64_t shape)
+{
+    struct statement_name *n = find(names, name);
+
+    if (n != NULL)
+        n->shape = shape;
 }
 
 void statement_names_remove(struct statement_names *names, struct slice name)

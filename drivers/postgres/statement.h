@@ -73,6 +73,11 @@ bool statement_names_put(struct statement_names *names, struct slice name,
 void statement_names_distrust(struct statement_names *names);
 bool statement_names_is_trusted(const struct statement_names *names, struct slice name);
 
+/* What its rows look like to whoever calls it so (shape.h), until it is put again. Setting one of a
+ * name that means nothing changes nothing. */
+uint64_t statement_names_shape(const struct statement_names *names, struct slice name);
+void statement_names_set_shape(struct statement_names *names, struct slice name, uint64_t shape);
+
 /* Nothing happens if it means nothing. name may be what statement_names_oldest gave. */
 void statement_names_remove(struct statement_names *names, struct slice name);
 void statement_names_clear(struct statement_names *names);
