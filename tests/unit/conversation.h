@@ -111,6 +111,8 @@ static void write_body(struct bytes *out, uint8_t type, const char *text, size_t
         bytes_print(out, "V%.*s", (int)length, text);
         if (memcmp(text, "STALE", 5) == 0)
             bytes_add(out, "\0C0A000\0Mwhy\0RRevalidateCachedQuery\0", 36);
+        else if (memcmp(text, "SYNTAX", 6) == 0)
+            bytes_add(out, "\0C42601\0Mwhy\0", 13);
         else
             bytes_add(out, "\0C57014\0Mwhy\0", 13);
     } else {

@@ -23,10 +23,10 @@ Story(a_server_that_lacks_it_is_told_ahead_of_its_use)
 {
     prepare("s1", "select");
     the_client_gets_a_new_server();
-    client_sends("Bind s1; Describe P; Execute; Sync");
-    server_gets("Parse s1 select; Bind s1; Describe P; Execute; Sync");
-    server_sends("ParseComplete; BindComplete; NoData; CommandComplete SELECT 1; ReadyForQuery I");
-    client_gets("BindComplete; NoData; CommandComplete SELECT 1; ReadyForQuery I");
+    client_sends("Bind s1; Execute; Sync");
+    server_gets("Parse s1 select; Bind s1; Execute; Sync");
+    server_sends("ParseComplete; BindComplete; CommandComplete SELECT 1; ReadyForQuery I");
+    client_gets("BindComplete; CommandComplete SELECT 1; ReadyForQuery I");
     exchange("Bind s1; Execute; Sync", SERVED);
 }
 
