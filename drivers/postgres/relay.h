@@ -165,6 +165,7 @@ struct relay_names {
 /* A batch that may have to be sent again: relay_repeat.c. */
 struct relay_record {
     uint8_t state;
+    bool parameters;       /* the client has got its ParameterDescription: not a second one */
     uint16_t length, used; /* used: of it, when it is sent again */
     uint8_t bytes[RELAY_MOST_REPEATED];
 };

@@ -318,6 +318,8 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
     relay->swallow = is_for_nobody(relay, type);
     if (type == WIRE_ERROR_RESPONSE && !relay->swallow)
         translate(relay, in, plan);
+    if (!relay->swallow && !is_aside(type))
+        relay->swallow = !relay_repeat_see_answer(relay, type);
     if (type == WIRE_ERROR_RESPONSE && owed_head_is_ours(&relay->owed))
         plan->failure = (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER};
     if (type == WIRE_PARAMETER_STATUS && in.length == length)

@@ -95,6 +95,7 @@ static void record(struct relay *relay, struct slice ahead)
     memcpy(r->bytes, ahead.at, length);
     r->length = (uint16_t)length;
     r->used = 0;
+    r->parameters = false;
     r->state = RELAY_REPEAT_RECORDED;
 }
 
@@ -134,6 +135,21 @@ void relay_repeat_see_error(struct relay *relay, struct slice error)
     relay->names.set->age++;
     if (relay->record.state == RELAY_REPEAT_COMPLETE && !relay->nobody)
         relay->record.state = RELAY_REPEAT_WANTED;
+}
+
+bool relay_repeat_see_answer(struct relay *relay, uint8_t type)
+{
+    struct relay_record *r = &relay->record;
+    bool begins = r->state == RELAY_REPEAT_RECORDED || r->state == RELAY_REPEAT_COMPLETE;
+
+    if (type == WIRE_PARAMETER_DESCRIPTION && (begins || r->parameters)) {
+        r->parameters = begins;
+        return begins;
+    }
+    if (begins)
+        r->state = RELAY_REPEAT_NOTHING;
+    r->parameters = false;
+    return true;
 }
 
 void relay_repeat_ready(struct relay *relay, struct relay_plan *plan)

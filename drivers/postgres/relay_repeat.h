@@ -37,6 +37,11 @@ void relay_repeat_forget(struct relay *relay);
 /* The server says an error; if it is the one, the client does not see it. */
 void relay_repeat_see_error(struct relay *relay, struct slice error);
 
+/* The client is to get an answer of that type: then the batch is not sent again, but for a
+ * ParameterDescription, which comes before the server finds out that its plan is no good. False: it
+ * has got that before. */
+bool relay_repeat_see_answer(struct relay *relay, uint8_t type);
+
 /* The batch is over that is to be sent again. */
 void relay_repeat_ready(struct relay *relay, struct relay_plan *plan);
 

@@ -196,3 +196,62 @@ Story(what_is_described_anew_may_be_what_the_server_has)
     weir_repeats();
     server_gets("Close S s1; Parse s1 select; Describe S s1; Sync");
 }
+
+/* A server says what the parameters are before it finds that its plan is stale. */
+Story(the_parameters_are_described_once)
+{
+    prepare("s1", "select");
+    client_sends("Describe S s1; Sync");
+    server_gets("Describe S s1; Sync");
+    server_sends("ParameterDescription; " STALE);
+    if (piece != 0)
+        return;
+    client_gets("ParameterDescription");
+    weir_repeats();
+    server_gets("Close S s1; Parse s1 select; Describe S s1; Sync");
+    server_sends("CloseComplete; ParseComplete; ParameterDescription; RowDescription a; "
+                 "ReadyForQuery I");
+    client_gets("RowDescription a; ReadyForQuery I");
+    exchange("Describe S s1; Sync", "ParameterDescription; RowDescription a; ReadyForQuery I");
+}
+
+Story(what_the_client_has_got_an_answer_to_is_not_run_again)
+{
+    struct relay_plan plan;
+
+    prepare("s1", "select");
+    prepare("s2", "other");
+    client_sends("Bind s1; Describe P; Execute; Bind s2; Describe P; Execute; Sync");
+    server_sends("BindComplete; ParameterDescription; RowDescription a; RowDescription a; "
+                 "DataRow 1; CommandComplete A; " STALE);
+    client_gets("BindComplete; RowDescription a; DataRow 1; CommandComplete A; " STALE);
+    cr_assert_not(relay_repeat(&relay, &plan));
+    the_server_is_free();
+}
+
+/* The second Bind is one of who knows the rows already. */
+Story(nor_is_what_binds_something_that_is_not_described)
+{
+    struct relay_plan plan;
+
+    prepare("s1", "select");
+    prepare("s2", "other");
+    client_sends("Bind s1; Describe P; Execute; Bind s2; Execute; Sync");
+    server_sends(STALE);
+    client_gets(STALE);
+    cr_assert_not(relay_repeat(&relay, &plan));
+}
+
+Story(a_statement_that_was_just_described_is_as_good)
+{
+    prepare("s1", "select");
+    client_sends("Describe S s1; Bind s1; Execute; Sync");
+    server_sends(STALE);
+    if (piece != 0)
+        return;
+    at_server.length = 0;
+    weir_repeats();
+    server_gets("Close S s1; Parse s1 select; Describe S s1; Bind s1; Execute; Sync");
+    server_sends("CloseComplete; ParseComplete; ParameterDescription; RowDescription a; " SERVED);
+    client_gets("ParameterDescription; RowDescription a; " SERVED);
+}
