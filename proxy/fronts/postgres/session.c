@@ -286,6 +286,8 @@ static size_t pass_on(struct session *session, struct slice in)
     if (plan.refused)
         stream_write(&session->stream,
                      session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
+    metrics_of(session)->queries += plan.queries;
+    metrics_of(session)->transactions += plan.transactions;
     if (session->lease.backend == NULL && !is_over(session))
         become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
