@@ -31,6 +31,7 @@ void relay_attach(struct relay *relay)
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = false;
+    relay->listens_elsewhere = relay->unlistening = relay->unlistened = relay->discarded = false;
     relay->commands = relay->sets = relay->reports =
         0; /* what a free server reports is nobody's SET */
 }

@@ -73,6 +73,7 @@ struct relay_plan {
     uint32_t unknown_length; /* ... and length */
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
     struct slice failure;    /* beginning of the error that answers what we asked, or empty */
+    struct slice row;        /* body of a DataRow that answers it, or empty */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
 };
@@ -111,8 +112,19 @@ struct relay {
     uint32_t reports;       /* ... and new values that the server has reported */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
+    bool listens_elsewhere; /* what its client listens to comes to it by another way. The
+                             * caller's to set, before a LISTEN is sent. */
+    bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
+    bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
     struct owed owed;
 };
+
+/* Whether its client gets what is notified to this server. */
+static inline bool relay_hears(const struct relay *relay)
+{
+    return (relay->pinned & 1u << RELAY_PIN_MODE) != 0 ||
+           ((relay->pinned & 1u << RELAY_PIN_LISTEN) != 0 && !relay->listens_elsewhere);
+}
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. */
 void relay_init(struct relay *relay);

@@ -6,6 +6,7 @@
 #include "drivers/postgres/wire.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/postgres/greeting.h"
+#include "proxy/fronts/postgres/subscriptions.h"
 
 /* More than that queued for one side, and the other is not read until it has been taken. */
 enum { MOST_QUEUED = 64 * 1024 };
@@ -76,28 +77,6 @@ static uint64_t now_us(void)
     return uv_hrtime() / 1000;
 }
 
-struct log_who session_who(const struct session *session, char address[64])
-{
-    const struct broker_place *place = session->lease.place;
-
-    peer_write(&session->peer, address, 64);
-    return (struct log_who){
-        .kind = 'C',
-        .id = session->id,
-        .database = place ? place->terms.database : NULL,
-        .user = place ? place->terms.user : NULL,
-        .address = address,
-    };
-}
-
-static void say(struct session *session, enum log_level level, const char *what, const char *why)
-{
-    char address[64];
-    struct log_who who = session_who(session, address);
-
-    log_write(session->front->with.log, level, &who, "%s%s", what, why);
-}
-
 /* ---- from state to state ----------------------------------------------------------------- */
 
 /* Its time in that state begins now; who came last is at the back. */
@@ -131,6 +110,7 @@ static void begin_anew(struct session *session)
 /* Whatever it has of a pool it has no more. */
 static void detach(struct session *session)
 {
+    subscriptions_end(session);
     if (session->lease.backend != NULL)
         broker_leave(&session->lease, &session->sent);
     else if (link_is_linked(&session->lease.client.queued))
@@ -186,7 +166,7 @@ void session_fail(struct session *session, enum err why, const char *text)
     if (text == NULL || text[0] == '\0')
         text = err_text(why);
     if (session->front->with.log_pooler_errors)
-        say(session, LOG_LEVEL_WARNING, "pooler error: ", text);
+        session_who_says(session, LOG_LEVEL_WARNING, "pooler error: ", text);
     if (why == ERR_PROTOCOL)
         session->front->with.metrics->protocol_violations++;
     detach(session);
@@ -237,7 +217,7 @@ static enum session_state occupation(struct session *session)
 {
     const struct relay *relay = relay_of(session);
 
-    if (relay_is_half_sent(&session->sent))
+    if (relay_is_half_sent(&session->sent) || session->half_seen)
         return SESSION_SENDING;
     if (relay_owes(relay))
         return SESSION_WORKING;
@@ -290,14 +270,17 @@ static void obey(struct session *session, const struct relay_plan *plan)
 
 static size_t pass_on(struct session *session, struct slice in)
 {
+    struct slice allowed = {in.at, subscriptions_look(session, in)};
     struct relay_plan plan;
-    size_t used = relay_from_client(relay_of(session), &session->sent, in, &plan);
+    size_t used = relay_from_client(relay_of(session), &session->sent, allowed, &plan);
 
-    if (plan.count > 0)
+    subscriptions_passed(session, used);
+    if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
     if (plan.refused)
         stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
     obey(session, &plan);
+    session->held_back |= allowed.length < in.length;
     return used;
 }
 
@@ -331,7 +314,7 @@ static void on_ended(struct stream *stream, enum err why)
     (void)why;
     if (session->state != SESSION_LEAVING && session->state != SESSION_CANCELING &&
         session->front->with.log_disconnections)
-        say(session, LOG_LEVEL_INFO, "closing because: ", "client unexpected eof");
+        session_who_says(session, LOG_LEVEL_INFO, "closing because: ", "client unexpected eof");
     session_close(session);
 }
 
@@ -346,6 +329,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
         metrics->bytes_to_clients += plan->slices[i].length;
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
+    subscriptions_note(session, plan);
     if (plan->queries > 0) {
         uint64_t now = now_us();
 
@@ -365,8 +349,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
     }
 }
 
-/* What the client has sent ahead is looked at again. */
-static void go_on(struct session *session)
+void session_go_on(struct session *session)
 {
     if (!session->in_bytes) /* else that is just what happens */
         stream_again(&session->stream);
@@ -383,7 +366,7 @@ static void listen_again(struct session *session)
     }
     stream_read(&session->stream);
     if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The client has no server any more. */
@@ -391,6 +374,7 @@ static void rest(struct session *session)
 {
     become(session, SESSION_RESTING);
     session->server_paused = false;
+    subscriptions_rest(session);
     if (session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else
@@ -406,6 +390,11 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_SETTING, lease->backend->failure);
         return;
     }
+    if (subscriptions_check(session)) {
+        if (lease->backend != NULL)
+            become(session, SESSION_WORKING);
+        return;
+    }
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -415,7 +404,7 @@ static void on_turn(struct broker_lease *lease)
     if (session->state == SESSION_PINNED && session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The server takes again what its client sends. */
@@ -429,6 +418,7 @@ static void on_drained(struct stream *stream)
 {
     struct session *session = session_of(stream);
 
+    subscriptions_deliver(session);
     if (session->state == SESSION_RESTING)
         listen_again(session);
     else if (session->server_paused && session->lease.backend != NULL)
@@ -451,7 +441,7 @@ static void on_granted(struct broker_lease *lease)
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
     if (lease->place->terms.keep_until_the_end)
         lease->backend->relay.pinned |= 1u << RELAY_PIN_MODE;
-    go_on(session);
+    session_go_on(session);
 }
 
 static void on_refused(struct broker_lease *lease, enum err why, const char *text)
