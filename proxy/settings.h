@@ -56,6 +56,7 @@ struct settings {
     uint64_t default_pool_size, min_pool_size, max_waiting_clients;
     uint64_t max_listen_channels, max_queued_notifications; /* the latter in bytes */
     char *server_reset_query;
+    uint64_t max_prepared_statements;
 
     /* how long */
     uint64_t cancel_wait_timeout_ms;

@@ -58,7 +58,7 @@ static void ask_query(struct backend *backend, const char *sql)
 
 static void set_free(struct backend *backend)
 {
-    relay_init(&backend->relay);
+    relay_renew(&backend->relay);
     backend->client = NULL;
     become(backend, BACKEND_FREE);
 }
@@ -227,9 +227,9 @@ static size_t on_bytes(struct stream *stream, struct slice in)
                                 &plan);
         used += now;
         take_note(backend, &plan);
-        if (backend->state == BACKEND_LEASED && now > 0)
+        if (backend->state == BACKEND_LEASED && (now > 0 || plan.count > 0))
             backend->events->answer(backend, &plan);
-    } while (now > 0 && used < in.length);
+    } while ((now > 0 || plan.count > 0) && used < in.length);
 
     if (backend->state == BACKEND_CLOSING)
         return in.length;
@@ -269,6 +269,7 @@ static void destroy(struct backend *backend)
         shutdown(PQsocket(backend->conn), SHUT_RDWR);
     PQfinish(backend->conn);
     parameters_release(&backend->home->parameters, backend->parameters);
+    relay_fini(&backend->relay);
     bytes_free(&backend->ahead);
     free(backend);
 }
@@ -282,6 +283,7 @@ void backend_close(struct backend *backend)
 {
     backend->state = BACKEND_CLOSING;
     backend->client = NULL;
+    relay_detach(&backend->relay);
     if (backend->adopted)
         stream_pause(&backend->stream);
     if (backend->canceling > 0) /* comes back from on_canceled */
@@ -363,7 +365,8 @@ static void on_login(void *owner, PGconn *conn, const char *why)
 }
 
 struct backend *backend_open(struct backend_home *home, const struct login_target *target,
-                             const struct backend_events *events, void *owner, void *slot)
+                             size_t most_statements, const struct backend_events *events,
+                             void *owner, void *slot)
 {
     struct backend *backend = calloc(1, sizeof(*backend));
 
@@ -374,7 +377,7 @@ struct backend *backend_open(struct backend_home *home, const struct login_targe
     backend->owner = owner;
     backend->slot = slot;
     backend->whole = true;
-    relay_init(&backend->relay);
+    relay_init(&backend->relay, most_statements > 0 ? &home->statements : NULL, most_statements);
     backend->parameters = parameters_empty(&home->parameters);
     if (backend->parameters != NULL)
         backend->login = login_start(home->streams->loop, target, backend, on_login);
@@ -406,11 +409,12 @@ static void adapt(struct backend *backend, const struct parameters *wanted)
     bytes_free(&sql);
 }
 
-void backend_lease(struct backend *backend, void *client, const struct parameters *wanted)
+void backend_lease(struct backend *backend, void *client, struct relay_sent *sent,
+                   const struct parameters *wanted)
 {
     become(backend, BACKEND_LEASED);
     REQUIRE(backend->client == NULL && backend->canceling == 0);
-    relay_attach(&backend->relay);
+    relay_attach(&backend->relay, sent);
     backend->client = client;
     adapt(backend, wanted);
 }
@@ -468,7 +472,7 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
     if (backend->ahead.length > 0) /* granted, and gone before its first message */
         backend_send(backend, NULL, 0);
     if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
-        relay->nobody = true;
+        relay_detach(relay);
         become(backend, BACKEND_FREE);
         return BACKEND_LEFT_NOTHING;
     }

@@ -1,12 +1,30 @@
-#include "drivers/postgres/relay.h"
+#include "drivers/postgres/relay_parts.h"
 
-#include <string.h>
+#include <stddef.h>
 
-#include "drivers/postgres/wire.h"
-
-void relay_init(struct relay *relay)
+static void begin(struct relay *relay)
 {
-    *relay = (struct relay){.status = 'I', .nobody = true};
+    memset(relay, 0, offsetof(struct relay, names));
+    relay->status = 'I';
+    relay->nobody = true;
+}
+
+void relay_init(struct relay *relay, struct statement_set *statements, size_t most)
+{
+    begin(relay);
+    relay->names = (struct relay_names){.set = statements, .most = most};
+}
+
+void relay_renew(struct relay *relay)
+{
+    REQUIRE(relay->names.count == 0);
+    begin(relay);
+}
+
+void relay_fini(struct relay *relay)
+{
+    relay_names_drop(relay, relay->names.count);
+    statement_names_clear(&relay->names.on_server);
 }
 
 bool relay_owes(const struct relay *relay)
@@ -26,14 +44,22 @@ bool relay_is_half_sent(const struct relay_sent *sent)
     return sent->remaining > 0 && !sent->swallow;
 }
 
-void relay_attach(struct relay *relay)
+void relay_attach(struct relay *relay, struct relay_sent *client)
 {
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = false;
     relay->listens_elsewhere = relay->unlistening = relay->unlistened = relay->discarded = false;
+    relay->client = client;
+    relay->names.unnamed = relay->names.unbound = false;
     relay->commands = relay->sets = relay->reports =
         0; /* what a free server reports is nobody's SET */
+}
+
+void relay_detach(struct relay *relay)
+{
+    relay->nobody = true;
+    relay->client = NULL;
 }
 
 void relay_ask_sync(struct relay *relay, struct bytes *out)
@@ -54,7 +80,8 @@ bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct by
 {
     bool half = relay_is_half_sent(sent);
 
-    relay->nobody = relay->swallow = true;
+    relay_detach(relay);
+    relay->swallow = true;
     if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)
         return false;
     if (relay->owed.length >= OWED_MOST - 2)

@@ -38,18 +38,24 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "drivers/postgres/owed.h"
+#include "drivers/postgres/statement.h"
 
 enum {
     RELAY_MOST_SLICES = 16,
+    RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
+    RELAY_MOST_BACK = 160, /* ... and back to the client */
+    RELAY_MOST_STEPS = 32,
 };
 
-/* Where a client is in its message; its session's. Start from all zero. */
+/* Where a client is in its messages, and what it has prepared; its session's. Start from all zero,
+ * and end with statement_names_clear(&sent->names). */
 struct relay_sent {
-    uint32_t remaining; /* bytes of the message body still to come */
-    bool swallow;       /* which nobody wants */
-    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
-                         * server would answer ReadyForQuery. The caller's to set. */
-    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
+    uint32_t remaining;           /* bytes of the message body still to come */
+    bool swallow;                 /* which nobody wants */
+    bool refusing;                /* its request was refused: all of it is swallowed, up to where a
+                                   * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;                /* the request refused is a batch, which only a Sync ends */
+    struct statement_names names; /* what the client calls its statements */
 };
 
 /* A request shorter than that wants a server only when it is complete: who sends half a
@@ -76,6 +82,7 @@ struct relay_plan {
     struct slice row;        /* body of a DataRow that answers it, or empty */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
+    struct slice back;       /* relay_from_client: for the client itself, at once */
 };
 
 /* Why a client keeps its server between transactions. */
@@ -83,6 +90,7 @@ struct relay_plan {
 #define RELAY_PINS(X) \
     X(RELAY_PIN_MODE,      "session",   "pool_mode = session")                  \
     X(RELAY_PIN_STATEMENT, "statement", "a named prepared statement")           \
+    X(RELAY_PIN_UNNAMED,   "unnamed",   "an unnamed statement that is not bound yet") \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
     X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
     X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow")
@@ -93,6 +101,32 @@ enum relay_pin {
     RELAY_PINS(X)
 #undef X
         RELAY_PIN_COUNT
+};
+
+/* What a Parse or Close under way will have changed. */
+struct relay_step {
+    const struct statement *statement; /* held; NULL: the names mean nothing any more */
+    uint32_t batch;                    /* the one it was sent in */
+    bool of_client, of_server;         /* whose names change */
+    uint8_t name_length, as_length;
+    uint8_t name[STATEMENT_NAME_MOST]; /* what the client calls it ... */
+    uint8_t as[STATEMENT_NAME_MOST];   /* ... and the server */
+};
+
+/* The names of prepared statements: relay_names.c. */
+struct relay_names {
+    struct statement_set *set;        /* NULL: they are none of our business, and pin */
+    size_t most;                      /* more than that, and the server forgets the oldest */
+    struct statement_names on_server; /* as it has confirmed them */
+    uint32_t batch;                   /* the number of the one being sent: a Sync ends it */
+    bool unnamed;                     /* the unnamed statement there is the client's */
+    bool unbound;                     /* it was parsed, and nothing was bound since */
+    bool flushed;                     /* the server was told to answer what it can */
+    uint8_t first, count;             /* of the steps under way, in a ring */
+    struct relay_step steps[RELAY_MOST_STEPS];
+    uint16_t own_length, back_length;
+    uint8_t own[RELAY_MOST_OWN];   /* what slices of ours in a plan point to */
+    uint8_t back[RELAY_MOST_BACK]; /* what plan->back does */
 };
 
 struct relay {
@@ -117,6 +151,8 @@ struct relay {
     bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
     bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
     struct owed owed;
+    struct relay_sent *client; /* who is attached; lent */
+    struct relay_names names;
 };
 
 /* Whether its client gets what is notified to this server. */
@@ -126,11 +162,20 @@ static inline bool relay_hears(const struct relay *relay)
            ((relay->pinned & 1u << RELAY_PIN_LISTEN) != 0 && !relay->listens_elsewhere);
 }
 
-/* As after login: nothing is owed, no transaction is open, nobody listens. */
-void relay_init(struct relay *relay);
+/* As after login: nothing is owed, no transaction is open, nobody listens. statements are those of
+ * all connections that may have the same client, or NULL: then a named one pins. most: how many of
+ * them a server may keep. */
+void relay_init(struct relay *relay, struct statement_set *statements, size_t most);
+void relay_fini(struct relay *relay);
 
-/* From now on a client listens. Only when the relay is settled. */
-void relay_attach(struct relay *relay);
+/* The same again, but for what the server has prepared. */
+void relay_renew(struct relay *relay);
+
+/* From now on a client listens, whose place in its messages is lent until nobody does. Only when
+ * the relay is settled. */
+void relay_attach(struct relay *relay, struct relay_sent *client);
+/* It does not, and nothing is owed to it. */
+void relay_detach(struct relay *relay);
 
 /* relay may be NULL: the client has no server. Then only what needs none is used. */
 size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,

@@ -10,6 +10,8 @@ static void pop(struct relay *relay)
 {
     bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
 
+    if (owed_head_is(&relay->owed, OWED_NAMED))
+        relay_names_done(relay);
     if (owed_pop(&relay->owed) && of_batch)
         relay->tainted = true;
     relay->in_batch |= of_batch;
@@ -32,6 +34,17 @@ static bool is_fatal(struct slice body)
            (memcmp(severity.at, "FATAL", 5) == 0 || memcmp(severity.at, "PANIC", 5) == 0);
 }
 
+/* The server drops what follows in the batch. */
+static void drop_batch(struct relay *relay)
+{
+    unsigned named;
+
+    if (!owed_drop_until_sync(&relay->owed, &named))
+        relay->skipping = relay->unsynced = true;
+    relay_names_drop(relay, named);
+    relay->names.unbound = false; /* who has met an error begins anew */
+}
+
 static void on_error(struct relay *relay, struct slice body)
 {
     if (is_fatal(body))
@@ -48,8 +61,8 @@ static void on_error(struct relay *relay, struct slice body)
         unexpected(relay);
     else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) /* or to a Flush, and then that is dropped */
         relay->tainted |= relay->in_batch;
-    else if (!ANY_OF(OWED_SYNC) && !owed_drop_until_sync(&relay->owed))
-        relay->skipping = relay->unsynced = true;
+    else if (!ANY_OF(OWED_SYNC))
+        drop_batch(relay);
 }
 
 /* The COPY reads what was sent ahead up to its end, and ignores the Syncs in it, if it comes to
@@ -131,6 +144,7 @@ static void on_complete(struct relay *relay, struct slice tag)
         owed_drop_copied(&relay->owed);
     relay->copy = 0;
     relay->maybe_ignored = 0; /* the COPY has read past them */
+    relay_names_completed(relay, tag);
     if (!owed_head_is_ours(&relay->owed)) {
         pin_by_tag(relay, tag);
         note_unlisten(relay, tag);
@@ -150,6 +164,9 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
         unexpected(relay);
     relay->status = status;
     relay->copy = 0;
+    if (relay->names.unbound && ANY_OF(OWED_SYNC)) /* after a Query it is gone (trap 51) */
+        relay->pinned |= 1u << RELAY_PIN_UNNAMED;
+    relay->names.unbound = false;
     if (relay->owed.length > 0)
         pop(relay);
     relay->in_batch = false;
@@ -201,9 +218,12 @@ static void answer(struct relay *relay, struct slice message, struct relay_plan 
         expect(relay, ANY_OF(OWED_DESCRIBE), false);
         break;
     case WIRE_PARSE_COMPLETE:
+        if (!owed_head_is(&relay->owed, OWED_NAMED))
+            relay->names.unbound = relay->names.unnamed;
         expect(relay, ANY_OF(OWED_PARSE), true);
         break;
     case WIRE_BIND_COMPLETE:
+        relay->names.unbound = false;
         expect(relay, ANY_OF(OWED_BIND), true);
         break;
     case WIRE_CLOSE_COMPLETE:
@@ -261,9 +281,12 @@ static size_t needed_from_server(uint8_t type, size_t length, bool ours)
  * learn that the server it no longer needs is being shut down. */
 static bool is_for_nobody(const struct relay *relay, uint8_t type)
 {
+    bool quiet = owed_head_is(&relay->owed, OWED_QUIET) &&
+                 (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE);
+
     if (type == WIRE_NOTIFICATION_RESPONSE)
         return relay->nobody || !relay_hears(relay);
-    return relay->nobody || owed_head_is_ours(&relay->owed) ||
+    return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
@@ -307,11 +330,27 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
     return true;
 }
 
+/* What is answered here comes in its place: behind what the server has answered before, and ahead
+ * of what it answers next (traps 9, 10). */
+static void answer_here(struct relay *relay, struct relay_plan *plan)
+{
+    struct slice answer;
+
+    while (relay->remaining == 0 && relay_has_room(plan)) {
+        answer = relay_names_answer(relay);
+        if (answer.length == 0)
+            return;
+        if (!relay->nobody)
+            relay_forward(plan, answer.at, answer.length);
+    }
+}
+
 size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan)
 {
     size_t used = 0;
 
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    answer_here(relay, plan);
     while (used < in.length && relay_has_room(plan) && plan->parameter.length == 0 &&
            plan->row.length == 0) {
         size_t left = in.length - used, part;
@@ -324,6 +363,7 @@ size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan
             relay_forward(plan, in.at + used, part);
         relay->remaining -= (uint32_t)part;
         used += part;
+        answer_here(relay, plan);
     }
     return used;
 }

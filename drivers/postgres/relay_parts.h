@@ -11,8 +11,8 @@
 #include "drivers/postgres/wire.h"
 
 enum {
-    RELAY_HEADER = 5,          /* type and length */
-    RELAY_LONGEST = 0x3ffffffe /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
+    RELAY_HEADER = 5,           /* type and length */
+    RELAY_LONGEST = 0x3ffffffe, /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
 };
 
 /* Whether the head of what is owed is one of these. */
@@ -40,5 +40,30 @@ static inline bool relay_has_room(const struct relay_plan *plan)
 {
     return plan->count < RELAY_MOST_SLICES;
 }
+
+/* ---- names of statements: relay_names.c -------------------------------------------------- */
+
+/* What relay_names_see makes of a message. */
+struct relay_naming {
+    size_t replaced; /* bytes at its beginning that something in the plan stands for */
+    uint8_t marks;   /* beside what is owed for it; with OWED_HERE, it is not sent */
+};
+
+/* Looks at the client's next message; what must go ahead of it is added to the plan. False: not
+ * yet, for the reason in plan->verdict, or because more of it is needed. */
+bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
+                     struct relay_naming *naming) MUST_CHECK;
+
+/* The next step under way is done; the next count will never be. */
+void relay_names_done(struct relay *relay);
+void relay_names_drop(struct relay *relay, unsigned count);
+
+/* What to answer in the server's place, if that comes next; its length is 0 if it does not. */
+struct slice relay_names_answer(struct relay *relay);
+/* The same to the client at once: nothing else will come to answer it behind. */
+void relay_names_answer_back(struct relay *relay, struct relay_plan *plan);
+
+/* A command has been completed: whether it was one that makes the server forget all names. */
+void relay_names_completed(struct relay *relay, struct slice tag);
 
 #endif

@@ -277,6 +277,8 @@ static size_t pass_on(struct session *session, struct slice in)
     subscriptions_passed(session, used);
     if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
+    if (plan.back.length > 0)
+        stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
         stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
     obey(session, &plan);
@@ -485,6 +487,7 @@ static void on_closed(struct stream *stream)
     list_remove(&front->sessions[session->state], &session->link);
     parameters_release(&front->with.broker->home.parameters, session->lease.wanted);
     front_strike_off(front, session);
+    statement_names_clear(&session->sent.names);
     free(session);
 }
 
@@ -504,6 +507,7 @@ void session_accept(struct front *front, uv_stream_t *listener)
     session->front = front;
     session->id = ++front->next_id;
     session->lease.events = &lease_events;
+    session->lease.sent = &session->sent;
     enter(session, SESSION_GREETING);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {

@@ -13,14 +13,6 @@ enum {
     LONGEST_OF_ALL = 1 << 30
 };
 
-/* A named prepared statement that listens, or stops to. */
-struct statement {
-    struct named named;
-    size_t length; /* of the text */
-    char *text;
-    char name[];
-};
-
 /* What could not be sent yet. */
 struct item {
     struct link link;
@@ -40,7 +32,6 @@ struct subscriptions {
     struct bytes heard;      /* what it has answered: names, each with its NUL */
     struct bytes unlistened; /* what the client wants no more, if that is committed; the same */
     bool unlistened_all;
-    struct named_set statements;
     struct list queue;
     size_t queued; /* bytes */
 };
@@ -177,12 +168,13 @@ static void keep(struct session *session, struct channels_subscription *subscrip
     mine->queued += size;
 }
 
-/* What is notified while a client is idle in the transaction that listens was committed before it
- * is, and while that has not begun yet, too: then it does not listen. */
+/* What is notified before the client's transaction can have been committed is not for it: while
+ * that has not begun, or has nothing to do. */
 static bool is_too_early(const struct session *session)
 {
-    return session->lease.backend == NULL ||
-           (session->state == SESSION_HOLDING && !session->subscriptions->committed);
+    const struct relay *relay = relay_of(session);
+
+    return relay == NULL || (!relay_owes(relay) && !session->subscriptions->committed);
 }
 
 static void on_notified(struct channels_subscriber *subscriber,
@@ -218,40 +210,6 @@ static struct subscriptions *have(struct session *session)
     return mine;
 }
 
-static struct statement *find_statement(const struct subscriptions *mine, const char *name)
-{
-    return NAMED_ITEM(named_find(&mine->statements, name), struct statement, named);
-}
-
-static void forget_statement(struct subscriptions *mine, struct statement *statement)
-{
-    if (statement == NULL)
-        return;
-    named_remove(&mine->statements, &statement->named);
-    free(statement);
-}
-
-/* One that is not remembered is not shared, and that is all. */
-static void remember_statement(struct session *session, const char *name, struct slice text)
-{
-    struct subscriptions *mine = have(session);
-    size_t length = strlen(name) + 1;
-    struct statement *statement;
-
-    if (mine == NULL || named_count(&mine->statements) >= hub_of(session)->with.most_channels)
-        return;
-    statement = malloc(sizeof(*statement) + length + text.length);
-    if (statement == NULL)
-        return;
-    memcpy(statement->name, name, length);
-    statement->named.name = statement->name;
-    statement->text = statement->name + length;
-    statement->length = text.length;
-    memcpy(statement->text, text.at, text.length);
-    if (named_add(&mine->statements, &statement->named) != ERR_OK)
-        free(statement);
-}
-
 /* From a text in a message's body up to its NUL; false when there is none. */
 static bool take_text(struct slice *body, struct slice *text)
 {
@@ -264,34 +222,29 @@ static bool take_text(struct slice *body, struct slice *text)
     return true;
 }
 
-/* A Parse: it runs when it is bound. */
-static void note_parsed(struct session *session, struct slice body)
+static struct slice parsed_text(struct slice body)
 {
     struct slice name, text;
 
-    if (!take_text(&body, &name) || !take_text(&body, &text))
-        return;
-    if (session->subscriptions != NULL)
-        forget_statement(session->subscriptions,
-                         find_statement(session->subscriptions, (const char *)name.at));
-    if (listens_may_be_in(text))
-        remember_statement(session, (const char *)name.at, text);
+    return take_text(&body, &name) && take_text(&body, &text) ? text : (struct slice){0};
 }
 
+/* Of a statement that was parsed before. */
 static struct slice bound_text(const struct session *session, struct slice body)
 {
-    struct slice portal, name;
     const struct statement *statement = NULL;
+    struct slice portal, name, text;
 
-    if (session->subscriptions != NULL && take_text(&body, &portal) && take_text(&body, &name))
-        statement = find_statement(session->subscriptions, (const char *)name.at);
+    if (session->sent.names.count > 0 && take_text(&body, &portal) && take_text(&body, &name))
+        statement = statement_names_find(&session->sent.names, name);
     if (statement == NULL)
         return (struct slice){0};
-    return (struct slice){(const uint8_t *)statement->text, statement->length};
+    body = statement_body(statement);
+    return take_text(&body, &text) ? text : (struct slice){0};
 }
 
 /* The SQL that a message would run; empty if there is none of any interest. */
-static struct slice text_of(struct session *session, struct slice message)
+static struct slice text_of(const struct session *session, struct slice message)
 {
     struct slice body = {message.at + WIRE_HEADER_SIZE, message.length - WIRE_HEADER_SIZE}, text;
 
@@ -299,18 +252,12 @@ static struct slice text_of(struct session *session, struct slice message)
     case WIRE_QUERY:
         return take_text(&body, &text) ? text : (struct slice){0};
     case WIRE_PARSE:
-        note_parsed(session, body);
-        break;
+        return parsed_text(body);
     case WIRE_BIND:
         return bound_text(session, body);
-    case WIRE_CLOSE:
-        if (session->subscriptions != NULL && body.length > 1 && body.at[0] == 'S' &&
-            body.at[body.length - 1] == '\0')
-            forget_statement(session->subscriptions,
-                             find_statement(session->subscriptions, (const char *)body.at + 1));
-        break;
+    default:
+        return (struct slice){0};
     }
-    return (struct slice){0};
 }
 
 /* ---- the gate ---------------------------------------------------------------------------- */
@@ -402,9 +349,10 @@ static bool may_pass(struct session *session, struct slice message)
     return true;
 }
 
-static bool is_of_interest(uint8_t type)
+static bool has_text(const struct session *session, uint8_t type)
 {
-    return type == WIRE_QUERY || type == WIRE_PARSE || type == WIRE_BIND || type == WIRE_CLOSE;
+    return type == WIRE_QUERY || type == WIRE_PARSE ||
+           (type == WIRE_BIND && session->sent.names.count > 0);
 }
 
 /* Looks at the next message. False: it may not pass yet. */
@@ -419,7 +367,7 @@ static bool look_at_next(struct session *session, struct slice in)
         session->cleared += (uint32_t)in.length;
         return false;
     }
-    if (length <= LONGEST && is_of_interest(in.at[0])) {
+    if (length <= LONGEST && has_text(session, in.at[0])) {
         session->half_seen = in.length < length;
         if (session->half_seen || !may_pass(session, (struct slice){in.at, length}))
             return false;
@@ -542,7 +490,10 @@ bool subscriptions_check(struct session *session)
     struct subscriptions *mine = session->subscriptions;
     struct relay *relay = relay_of(session);
 
-    if (mine == NULL || mine->gate != OPEN || !backend_is_settled(session->lease.backend, &session->sent))
+    if (mine == NULL || mine->gate != OPEN ||
+        !backend_is_settled(session->lease.backend, &session->sent))
+        return false;
+    if ((relay->pinned & 1u << RELAY_PIN_UNNAMED) != 0) /* our Query would destroy it (trap 51) */
         return false;
     switch (mine->check) {
     case UNCHECKED:
@@ -584,7 +535,6 @@ void subscriptions_rest(struct session *session)
 void subscriptions_end(struct session *session)
 {
     struct subscriptions *mine = session->subscriptions;
-    struct named *named;
 
     if (mine == NULL)
         return;
@@ -592,8 +542,6 @@ void subscriptions_end(struct session *session)
     while (mine->queue.length > 0)
         remove_item(mine, LIST_FRONT(&mine->queue, struct item, link));
     forget(mine, CHANNELS_CONFIRMED);
-    while ((named = named_first(&mine->statements)) != NULL)
-        forget_statement(mine, NAMED_ITEM(named, struct statement, named));
     bytes_free(&mine->heard);
     bytes_free(&mine->unlistened);
     free(mine);
