@@ -80,16 +80,6 @@ struct channels_subscription *channels_subscription(const struct channels_subscr
     return NULL;
 }
 
-bool channels_has(const struct channels_subscriber *subscriber, enum channels_stage stage)
-{
-    struct link *link = list_front(&subscriber->subscriptions);
-
-    for (; link != NULL; link = list_after(&subscriber->subscriptions, link))
-        if (of_subscriber(link)->stage == stage)
-            return true;
-    return false;
-}
-
 /* Whoever goes through the lists it is in goes on behind it. */
 static void end(struct channels *channels, struct channels_subscription *subscription)
 {

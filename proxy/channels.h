@@ -172,6 +172,5 @@ struct channels_subscriber *channels_next_member(struct channels *channels, bool
 
 struct channels_subscription *channels_subscription(const struct channels_subscriber *subscriber,
                                                     const char *name);
-bool channels_has(const struct channels_subscriber *subscriber, enum channels_stage stage);
 
 #endif

@@ -1,6 +1,8 @@
 """LISTEN in transaction mode: one connection listens for all clients of a database."""
 import asyncio
 import concurrent.futures
+import contextlib
+import itertools
 import threading
 import time
 
@@ -8,62 +10,610 @@ import asyncpg
 import psycopg
 import pytest
 from harness.process import wait_until
-from harness.wire import SYNC, bind, close, describe, execute, kinds, message, parse, query, text
+from harness.wire import FLUSH, SYNC, bind, cancel, describe, execute, kinds, message, parse, query
 
 pytestmark = pytest.mark.weir_only
 
-LISTENERS = "from pg_stat_activity where backend_type = 'client backend' and query like '%LISTEN%' and pid <> pg_backend_pid()"
+
+def pids_that_listen(postgres):
+    """The shared connections: nobody else's last statement is a LISTEN in double quotes."""
+    return postgres.sql("select pid from pg_stat_activity where backend_type = 'client backend' and "
+                        """pid <> pg_backend_pid() and query ~ '^(UN)?LISTEN "|^$' order by pid""").split()
 
 
-def heard(connection, count, patience=20):
-    """The next notifications as (channel, payload), `count` of them."""
-    found = []
-    for each in connection.notifies(timeout=patience, stop_after=count) if hasattr(connection.notifies, "timeout") else \
-            notifies(connection, count, patience):
-        found.append((each.channel, each.payload))
-    return found
-
-
-def notifies(connection, count, patience):
-    """psycopg before 3.2 has no time limit of its own."""
-    watch = threading.Timer(patience, connection.close)
-    watch.start()
-    try:
-        generator = connection.notifies()
-        for _ in range(count):
-            yield next(generator)
-        generator.close()
-    finally:
-        watch.cancel()
-
-
-def hears_nothing(wire):
-    """Whatever there was to hear is in front of the answer to a query that comes afterwards."""
-    time.sleep(0.2)  # for what must not come there is nothing to wait for
-    return [each for each in wire.ask(query("select 1")) if each.kind == "A"] == []
-
-
-def notification(wire):
-    each = wire.read_until("A")[-1]
-    channel, payload = each.payload[4:].split(b"\0")[:2]
-    return channel.decode(), payload.decode()
+def shared(weir):
+    """How many server connections, channels, and clients."""
+    metrics = weir.metrics()
+    return [metrics[name] for name in ("weir_listening_servers", "weir_listen_channels", "weir_listeners")]
 
 
 def backends(postgres, user="ana"):
     return int(postgres.sql(f"select count(*) from pg_stat_activity where usename = '{user}'"))
 
 
-def listening_pids(postgres):
-    """The shared connections: the only ones that have no application's statement."""
-    return postgres.sql(f"select pid {LISTENERS} and query not like 'UNLISTEN%'").split()
+def pinned(weir):
+    return weir.metrics()['weir_pool_clients{database="main",user="ana",state="idle_pinned"}']
 
 
-def test_a_listener_keeps_no_server(postgres, pooler, connect):
+def notified(each):
+    """Of a NotificationResponse: channel and payload."""
+    channel, payload = each.payload[4:-1].split(b"\0")
+    return channel.decode(), payload.decode()
+
+
+def hears(wire, count=1):
+    return [notified(wire.read_until("A")[-1]) for _ in range(count)]
+
+
+def asides(messages):
+    return [notified(each) for each in messages if each.kind == "A"]
+
+
+@pytest.fixture
+def barrier(connect, postgres):
+    """Whatever was notified before is on its way to the clients, or not, when this returns: each
+    server reads its notifications in the order of their commits."""
+    numbers = itertools.count()
+
+    def pass_by(weir, *listeners):
+        channel = f"barrier{next(numbers)}"
+        for listener in listeners:
+            listener.ask(query(f"listen {channel}"))
+        postgres.sql(f"notify {channel}")
+        seen = []
+        for listener in listeners:
+            while not seen or seen[-1] != (channel, ""):
+                seen.append(notified(listener.read_until("A")[-1]))
+            seen.pop()
+        return seen
+
+    return pass_by
+
+
+# ---- what a client sees ----------------------------------------------------------------------
+
+
+def test_a_listener_keeps_no_server(postgres, pooler, wire, connect):
+    weir = pooler(default_pool_size=1)
+    listener, other = wire(weir, "ana"), connect(weir)
+    assert kinds(listener.ask(query("listen news"))) == "CZ"
+    assert other.execute("select count(*) from pg_listening_channels()").fetchone() == (0,)
+    other.execute("notify news, 'one'")
+    assert hears(listener) == [("news", "one")]
+    assert shared(weir) == [1, 1, 1]
+    assert backends(postgres) == 2
+
+
+def test_in_session_mode_a_listener_has_its_own_server(postgres, pooler, wire):
+    weir = pooler(pool_mode="session")
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    postgres.sql("notify news, 'one'")
+    assert hears(listener) == [("news", "one")]
+    assert listener.value("select pg_listening_channels()") == "news"
+    assert shared(weir) == [0, 0, 0]
+
+
+def test_sharing_can_be_turned_off(postgres, pooler, wire):
+    weir = pooler(max_listen_channels=0)
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    postgres.sql("notify news, 'one'")
+    assert hears(listener) == [("news", "one")]
+    assert shared(weir) == [0, 0, 0]
+    assert pinned(weir) == 1
+
+
+def test_who_notifies_itself_hears_it(weir, wire):
+    client = wire(weir, "ana")
+    client.ask(query("listen news"))
+    client.ask(query("notify news, 'mine'"))
+    assert hears(client) == [("news", "mine")]
+    client.send(query("listen more; notify more, 'at once'"))
+    assert hears(client) == [("more", "at once")]
+
+
+@pytest.mark.parametrize("listen, notify, name", [
+    ("News", "NEWS", "news"), ('"News"', '"News"', "News"), ('"a ""b""; c"', '"a ""b""; c"', 'a "b"; c'),
+    ('"grün"', '"grün"', "grün"), ("Grün", "grün", "grün"), ('"x\'y"', '"x\'y"', "x'y"),
+    ("a" * 63, "a" * 63, "a" * 63), ("b" * 80, "b" * 63, "b" * 63),
+])
+def test_names_mean_what_they_mean_to_postgresql(postgres, weir, wire, listen, notify, name):
+    listener = wire(weir, "ana")
+    listener.ask(query(f"listen {listen}"))
+    postgres.sql(f"notify {notify}, 'x'")
+    assert hears(listener) == [(name, "x")]
+    assert shared(weir) == [1, 1, 1]
+    listener.ask(query(f"unlisten {listen}"))
+    wait_until(lambda: shared(weir)[1:] == [0, 0], "the channel's end")
+
+
+def test_a_payload_comes_as_it_was(postgres, weir, wire):
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    for payload in ("", "'\"\\;\n", "ü€𝄞", "x" * 7999):
+        with psycopg.connect(f"host=127.0.0.1 port={postgres.port} user=ana dbname=main") as direct:
+            direct.execute("select pg_notify('news', %s)", (payload,))
+        assert hears(listener) == [("news", payload)]
+
+
+def test_channels_and_payloads_are_in_the_client_s_encoding(postgres, weir, wire):
+    latin, utf8 = wire(weir, "ana", client_encoding="LATIN1"), wire(weir, "ana", client_encoding="utf-8")
+    utf8.ask(query('listen "grün"'))
+    latin.ask(message("Q", 'listen "grün"'.encode("latin-1") + b"\0"))
+    postgres.sql("notify \"grün\", 'Käse'")
+    assert utf8.read_until("A")[-1].payload[4:] == "grün\0Käse\0".encode()
+    assert latin.read_until("A")[-1].payload[4:] == "grün\0Käse\0".encode("latin-1")
+    assert shared(weir)[0] == 2
+
+
+def test_databases_do_not_mix(postgres, pooler, wire):
+    postgres.sql("create database other")
+    try:
+        weir = pooler({name: f"host=127.0.0.1 port={postgres.port} dbname={name}" for name in ("main", "other")})
+        one = wire(weir, "ana")
+        two = wire(weir)
+        two.login("ana", "other")
+        for listener in (one, two):
+            listener.ask(query("listen news"))
+        postgres.sql("notify news, 'other'", dbname="other")
+        postgres.sql("notify news, 'main'")
+        assert hears(one) == [("news", "main")]
+        assert hears(two) == [("news", "other")]
+        assert shared(weir) == [2, 2, 2]
+        weir.close()
+    finally:
+        postgres.sql("drop database other with (force)")
+
+
+def test_users_of_a_database_share_its_connection(postgres, weir, wire):
+    ana, bob = wire(weir, "ana"), wire(weir, "bob")
+    for listener in (ana, bob):
+        listener.ask(query("listen news"))
+    postgres.sql("notify news, 'all'")
+    assert hears(ana) == hears(bob) == [("news", "all")]
+    assert shared(weir) == [1, 1, 2]
+
+
+# ---- transactions ----------------------------------------------------------------------------
+
+
+def test_a_listen_counts_when_it_is_committed(postgres, weir, wire, barrier):
+    listener = wire(weir, "ana")
+    listener.ask(query("begin"))
+    listener.ask(query("listen news"))
+    postgres.sql("notify news, 'too early'")
+    assert kinds(listener.ask(query("select 1"))) == "TDCZ"
+    assert kinds(listener.ask(query("commit"))) == "CZ"
+    assert barrier(weir, listener) == []
+    postgres.sql("notify news, 'now'")
+    assert hears(listener) == [("news", "now")]
+
+
+@pytest.mark.parametrize("texts", [
+    ["begin", "listen news", "rollback"], ["begin; listen news; rollback"], ["listen news; select 1/0"],
+    ["begin", "listen news", "select 1/0", "commit"], ["begin; savepoint s; listen news; rollback to s; commit"],
+    ["begin", "savepoint s", "listen news", "rollback to s", "commit"], ["listen news; unlisten news"],
+    ["begin; listen news; unlisten *; commit"], ["select 'listen news'"], ["/* listen news */ select 1"],
+    ["prepare p as select 1", "listen news x"],
+])
+def test_what_was_not_committed_is_not_listened_to(postgres, weir, wire, barrier, texts):
+    listener = wire(weir, "ana")
+    for text in texts:
+        listener.ask(query(text))
+    wait_until(lambda: shared(weir)[1:] == [0, 0], "the channel's end")
+    postgres.sql("notify news")
+    assert barrier(weir, listener) == []
+
+
+@pytest.mark.parametrize("texts", [
+    ["begin", "listen news", "commit"], ["begin; listen news; commit"], ["begin; listen news; commit; select 1/0"],
+    ["begin; savepoint s; select 1; rollback to s; listen news; commit"], ["unlisten *; listen news"],
+    ["begin; savepoint s; listen news; release s; commit"], ["select 1; listen news"], ["listen other; listen news"],
+    ["listen news", "begin", "unlisten news", "rollback"], ["listen news", "unlisten news; select 1/0"],
+    ["listen news", "unlisten other"], ["listen news", "begin; unlisten *; listen news; commit"],
+    ["listen news", "listen news"], ["listen news", "begin; listen news; rollback"],
+])
+def test_what_was_committed_is_listened_to_once(postgres, weir, wire, barrier, texts):
+    listener = wire(weir, "ana")
+    for text in texts:
+        listener.ask(query(text))
+    postgres.sql("notify news, 'one'")
+    assert hears(listener) == [("news", "one")]
+    assert barrier(weir, listener) == []
+    wait_until(lambda: pinned(weir) == 0, "the server's return")
+
+
+@pytest.mark.parametrize("texts", [["unlisten news"], ["unlisten *"], ["discard all"], ["begin; unlisten news; commit"],
+                                   ["begin", "unlisten *", "commit"], ["unlisten news; unlisten more"]])
+def test_unlisten_ends_it(postgres, weir, wire, barrier, texts):
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    for text in texts:
+        listener.ask(query(text))
+    postgres.sql("notify news")
+    assert barrier(weir, listener) == []
+
+
+def test_notifications_come_between_transactions(postgres, weir, wire):
+    """As PostgreSQL has it: not in the middle of one."""
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    listener.ask(query("begin"))
+    postgres.sql("notify news, 'one'")
+    wait_until(lambda: weir.metrics()["weir_notifications_received_total"] == 1, "the notification")
+    assert asides(listener.ask(query("select 1"))) == []
+    listener.ask(query("commit"))
+    assert hears(listener) == [("news", "one")]
+
+
+def test_an_answer_is_not_cut_in_two(postgres, weir, wire):
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    listener.send(query("select repeat('x', 100), pg_sleep(0.001) from generate_series(1, 300)"))
+    for number in range(50):
+        postgres.sql(f"notify news, '{number}'")
+    answer = listener.read_until("Z")
+    assert kinds(answer) == "TDCZ" and len([each for each in answer if each.kind == "D"]) == 300
+    late = 50 - len(asides(answer))
+    assert asides(answer) + hears(listener, late) == [("news", str(number)) for number in range(50)]
+
+
+# ---- ways to say it --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [
+    [parse("", "listen news"), bind(), describe("P"), execute(), SYNC],
+    [parse("s", "listen news"), bind("", "s"), execute(), SYNC],
+    [parse("", "begin"), bind(), execute(), parse("", "listen news"), bind(), execute(), parse("", "commit"), bind(),
+     execute(), SYNC],
+    [query("select 1"), parse("", "listen news"), bind(), execute(), SYNC],
+], ids=["unnamed", "named", "in a transaction", "behind a query"])
+def test_a_listen_may_be_prepared(postgres, weir, wire, batch):
+    listener = wire(weir, "ana")
+    listener.send(*batch)
+    while b"".join(batch).count(b"Q\0\0") and kinds(listener.read_until("Z")) != "TDCZ":
+        pass
+    assert "E" not in kinds(listener.read_until("Z"))
+    postgres.sql("notify news, 'one'")
+    assert hears(listener) == [("news", "one")]
+    assert shared(weir) == [1, 1, 1]
+    assert pinned(weir) == 0
+
+
+def test_a_statement_that_listens_may_be_used_again(postgres, weir, wire):
+    listener = wire(weir, "ana")
+    assert kinds(listener.ask(parse("on", "listen news"), parse("off", "unlisten news"), SYNC)) == "11Z"
+    for turn in range(3):
+        assert kinds(listener.ask(bind("", "on"), execute(), SYNC)) == "2CZ"
+        postgres.sql(f"notify news, '{turn}'")
+        assert hears(listener) == [("news", str(turn))]
+        assert kinds(listener.ask(bind("", "off"), execute(), SYNC)) == "2CZ"
+        wait_until(lambda: shared(weir)[2] == 0, "the listener's end")
+    assert pinned(weir) == 0
+
+
+def test_a_listen_may_come_in_pieces(postgres, weir, wire):
+    listener = wire(weir, "ana")
+    for byte in query("begin") + query("listen news") + query("commit"):
+        listener.send(bytes([byte]))
+    assert [kinds(listener.read_until("Z")) for _ in range(3)] == ["CZ"] * 3
+    postgres.sql("notify news, 'one'")
+    assert hears(listener) == [("news", "one")]
+    assert shared(weir) == [1, 1, 1]
+
+
+def test_many_requests_at_once_are_answered_in_their_order(postgres, weir, wire):
+    listener = wire(weir, "ana")
+    listener.send(*(query(f"select {number}; listen news{number}; select -{number}") for number in range(30)))
+    for number in range(30):
+        cells = [each.cells()[0] for each in listener.read_until("Z") if each.kind == "D"]
+        assert cells == [str(number), str(-number)]
+    assert shared(weir) == [1, 30, 1]
+    postgres.sql("notify news0, 'a'; notify news29, 'b'")
+    assert hears(listener, 2) == [("news0", "a"), ("news29", "b")]
+
+
+def test_what_cannot_be_seen_keeps_its_server(postgres, weir, wire):
+    """A text too long to be looked at: it works, with a server of its own."""
+    listener = wire(weir, "ana")
+    listener.ask(query(f"/* {'x' * 20000} */ listen news"))
+    postgres.sql("notify news, 'one'")
+    assert hears(listener) == [("news", "one")]
+    assert shared(weir)[2] == 0
+    assert pinned(weir) == 1
+    listener.ask(query("listen more"))
+    postgres.sql("notify more, 'two'; notify news, 'three'")
+    assert hears(listener, 2) == [("more", "two"), ("news", "three")]
+
+
+def test_what_a_function_listens_to_reaches_nobody_else(postgres, pooler, wire):
+    weir = pooler(default_pool_size=1)
+    first, second = wire(weir, "ana"), wire(weir, "ana")
+    first.ask(query("do $$ begin execute 'listen hidden'; end $$"))
+    first.socket.close()
+    second.ask(query("listen news"))
+    postgres.sql("notify hidden, 'x'; notify news, 'y'")
+    assert hears(second) == [("news", "y")]
+
+
+def test_beyond_the_limit_a_client_keeps_its_server(postgres, pooler, wire):
+    weir = pooler(max_listen_channels=2)
+    listener = wire(weir, "ana")
+    for channel in "abc":
+        listener.ask(query(f"listen {channel}"))
+    assert shared(weir) == [1, 2, 1]
+    assert pinned(weir) == 1
+    assert weir.metrics()["weir_listens_unshared_total"] == 1
+    postgres.sql("notify a, '1'; notify b, '2'; notify c, '3'")
+    assert sorted(hears(listener, 3)) == [("a", "1"), ("b", "2"), ("c", "3")]
+
+
+# ---- clients ---------------------------------------------------------------------------------
+
+
+def test_psycopg_listens(postgres, pooler, connect):
     weir = pooler(default_pool_size=1)
     listener, other = connect(weir), connect(weir)
     listener.execute("listen news")
-    assert other.execute("select count(*) from pg_listening_channels()").fetchone() == (0,)
-    other.execute("notify news, 'one'")
-    assert heard(listener, 1) == [("news", "one")]
-    assert weir.metrics()["weir_listening_servers"] == 1
-    assert backends(postgres) == 2
+    other.execute("select pg_notify('news', 'one'), pg_notify('news', 'two')")
+    notifies = listener.notifies()
+    assert [next(notifies).payload for _ in range(2)] == ["one", "two"]
+    notifies.close()
+
+
+def test_asyncpg_listens(postgres, pooler):
+    weir = pooler(default_pool_size=1)
+
+    async def talk(cache):
+        heard = asyncio.Queue()
+        listener, notifier = [await asyncpg.connect(host="127.0.0.1", port=weir.port, user="ana", database="main",
+                                                    ssl=False, statement_cache_size=cache) for _ in range(2)]
+
+        def callback(_connection, _pid, channel, payload):
+            heard.put_nowait((channel, payload))
+
+        for turn in range(3):
+            await listener.add_listener("News", callback)
+            await notifier.execute("select pg_notify('News', $1)", str(turn))
+            assert await asyncio.wait_for(heard.get(), 20) == ("News", str(turn))
+            await listener.remove_listener("News", callback)
+        await listener.reset()
+        await listener.close()
+        await notifier.close()
+
+    for cache in (0, 100):
+        asyncio.run(talk(cache))
+    assert pinned(weir) == 0
+    assert weir.metrics()["weir_listens_unshared_total"] == 0
+
+
+# ---- trouble ---------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_is_replaced_and_listeners_are_told(postgres, weir, wire):
+    listeners = [wire(weir, "ana") for _ in range(3)]
+    for number, listener in enumerate(listeners):
+        listener.ask(query(f"listen news; listen own{number}"))
+    before = pids_that_listen(postgres)
+    assert len(before) == 1
+    postgres.sql(f"select pg_terminate_backend({before[0]})")
+    for listener in listeners:
+        warning = listener.read_until("N")[-1].fields()
+        assert warning["V"] == "WARNING" and warning["C"] == "01000"
+    assert len(pids_that_listen(postgres)) == 1 and pids_that_listen(postgres) != before
+    postgres.sql("notify news, 'again'; notify own1, 'too'")
+    assert [hears(listener) for listener in listeners] == [[("news", "again")]] * 3
+    assert hears(listeners[1]) == [("own1", "too")]
+    assert weir.metrics()["weir_listening_servers_lost_total"] == 1
+    assert "listening connection lost" in weir.said()
+
+
+def test_after_a_restart_of_the_server_it_is_listened_to_again(own_postgres, pooler, wire):
+    weir = pooler(backend=own_postgres, server_login_retry=1)
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    own_postgres.stop()
+    wait_until(lambda: weir.metrics()["weir_listening_servers_lost_total"] >= 2, "attempts to log in")
+    own_postgres.start()
+    listener.read_until("N")
+    own_postgres.sql("notify news, 'again'")
+    assert hears(listener) == [("news", "again")]
+
+
+def test_without_the_shared_connection_a_listener_keeps_its_server(postgres, pooler, wire):
+    """A role that may have one connection, which is the pool's."""
+    postgres.sql("create role lonely login connection limit 1")
+    try:
+        weir = pooler(secrets={"lonely": ""}, default_pool_size=1)
+        listener = wire(weir, "lonely")
+        assert listener.value("select 1") == "1"
+        assert kinds(listener.ask(query("listen news"))) == "CZ"
+        postgres.sql("notify news, 'one'")
+        assert hears(listener) == [("news", "one")]
+        assert weir.metrics()["weir_listens_unshared_total"] == 1
+        weir.close()
+    finally:
+        postgres.sql("drop role lonely")
+
+
+def test_a_name_that_the_connection_refuses_disturbs_nobody(postgres, pooler, wire):
+    """What is no letter in the server's encoding."""
+    postgres.sql("create database latin encoding 'latin1' template template0 locale 'C'")
+    try:
+        weir = pooler({"main": f"host=127.0.0.1 port={postgres.port} dbname=latin"})
+        good, bad = wire(weir, "ana", client_encoding="UTF8"), wire(weir, "ana", client_encoding="UTF8")
+        good.ask(query("listen news"))
+        assert bad.send(query('listen "日本"')).error()["C"] == "22P05"
+        assert kinds(bad.read_until("Z")) == "Z"
+        postgres.sql("notify news, 'one'", dbname="latin")
+        assert hears(good) == [("news", "one")]
+        assert weir.metrics()["weir_listening_servers_lost_total"] == 0
+        weir.close()
+    finally:
+        postgres.sql("drop database latin with (force)")
+
+
+def test_who_does_not_take_its_notifications_is_closed(postgres, pooler, wire):
+    weir = pooler(max_queued_notifications=20000)
+    listener, other = wire(weir, "ana"), wire(weir, "ana")
+    for each in (listener, other):
+        each.ask(query("listen news"))
+    listener.ask(query("begin"))
+    postgres.sql("select pg_notify('news', n || repeat('x', 5000)) from generate_series(1, 10) n")
+    assert listener.error()["C"] == "53400"
+    assert listener.is_closed()
+    assert len(hears(other, 10)) == 10
+    assert weir.metrics()["weir_notifications_dropped_total"] == 4
+    assert shared(weir)[2] == 1
+
+
+def test_a_slow_reader_gets_all_that_fits(postgres, pooler, wire):
+    """What the kernel does not take is kept, and comes when the client reads again."""
+    weir = pooler(max_queued_notifications=16 * 1024 * 1024)
+    listener = wire(weir, "ana", )
+    listener.ask(query("listen news"))
+    postgres.sql("select pg_notify('news', n || repeat('x', 7000)) from generate_series(1, 1500) n")
+    wait_until(lambda: weir.metrics()["weir_notifications_received_total"] == 1500, "the notifications")
+    assert weir.metrics()["weir_notifications_delivered_total"] < 1500
+    assert [int(payload.rstrip("x")) for _, payload in hears(listener, 1500)] == list(range(1, 1501))
+    assert listener.value("select 1") == "1"
+
+
+def test_who_leaves_is_not_listened_for(postgres, pooler, wire):
+    weir = pooler(server_idle_timeout=1)
+    listener, other = wire(weir, "ana"), wire(weir, "ana")
+    listener.ask(query("listen news"))
+    listener.socket.close()
+    wait_until(lambda: shared(weir) == [1, 0, 0], "the channel's end")
+    wait_until(lambda: shared(weir) == [0, 0, 0], "the connection's end")
+    other.ask(query("listen news"))
+    postgres.sql("notify news, 'one'")
+    assert hears(other) == [("news", "one")]
+
+
+def test_a_client_may_leave_while_it_waits_for_the_connection(postgres, fake, pooler, wire):
+    """A server that never lets the listening connection in."""
+    logins = itertools.count()
+
+    def behave(connection):
+        if next(logins):
+            connection.stay_silent()
+        connection.login()
+        connection.message()
+
+    weir = pooler(backend=fake(behave), server_connect_timeout=2)
+    going, waiting = wire(weir, "ana"), wire(weir, "ana")
+    for client in (going, waiting):
+        client.send(query("listen news"))
+    wait_until(lambda: shared(weir)[2] == 2, "the listeners")
+    going.socket.close()
+    wait_until(lambda: shared(weir)[2] == 1, "the client's end")
+    wait_until(lambda: weir.metrics()["weir_listens_unshared_total"] == 1, "the deadline")
+
+
+def test_a_client_in_line_may_be_canceled(pooler, wire, connect):
+    weir = pooler(default_pool_size=1)
+    holder, listener = connect(weir, autocommit=False), wire(weir, "ana")
+    holder.execute("select 1")
+    listener.send(query("listen news"))
+    wait_until(lambda: weir.metrics()['weir_clients{state="waiting"}'] == 1, "the client in line")
+    cancel(weir.port, listener.key)
+    assert listener.error()["C"] == "57014"
+    listener.read_until("Z")
+    wait_until(lambda: shared(weir)[2] == 0, "the listener's end")
+
+
+def test_draining_ends_with_listeners(weir, wire):
+    listener = wire(weir, "ana")
+    listener.ask(query("listen news"))
+    weir.process.send(15)
+    assert listener.error()["C"] == "57P01"
+    assert weir.process.wait() == 0
+    weir.ended = True
+
+
+# ---- many ------------------------------------------------------------------------------------
+
+
+def test_a_thousand_listeners_need_one_connection(postgres, pooler, wire):
+    weir = pooler(max_client_conn=2000, default_pool_size=4)
+    clients = [wire(weir, "ana") for _ in range(1000)]
+    for number, client in enumerate(clients):
+        client.send(query(f"listen channel{number % 100}"))
+    for client in clients:
+        assert kinds(client.read_until("Z")) == "CZ"
+    assert shared(weir) == [1, 100, 1000]
+    assert len(pids_that_listen(postgres)) == 1
+    assert backends(postgres) <= 5
+    assert int(postgres.sql("select count(*) from pg_stat_activity where usename = 'ana' and pid = any("
+                            f"array[{pids_that_listen(postgres)[0]}])")) == 1
+    postgres.sql("select pg_notify('channel' || n, 'to ' || n) from generate_series(0, 99) n")
+    for number, client in enumerate(clients):
+        assert hears(client) == [(f"channel{number % 100}", f"to {number % 100}")]
+
+
+def test_in_a_storm_nothing_is_lost_and_nothing_comes_twice(postgres, pooler):
+    """Notifiers, and listeners that run queries and transactions meanwhile; each sender's in order."""
+    weir = pooler(default_pool_size=4)
+    senders, count, listeners = 4, 500, 12
+    ready = threading.Barrier(senders + listeners)
+
+    def send(sender):
+        with psycopg.connect(weir.dsn(), autocommit=True, prepare_threshold=None) as connection:
+            ready.wait(20)
+            for number in range(count):
+                connection.execute(f"select pg_notify('c{number % 3}', '{sender}/{number}')")
+        return []
+
+    def listen(mine):
+        found = []
+        with psycopg.connect(weir.dsn(), autocommit=True, prepare_threshold=None) as connection:
+            connection.add_notify_handler(lambda each: found.append((each.channel, each.payload)))
+            for channel in range(3):
+                connection.execute(f"listen c{channel}")
+            ready.wait(20)
+            deadline = time.monotonic() + 60
+            while len(found) < senders * count and time.monotonic() < deadline:
+                with connection.transaction() if mine % 3 == 0 else contextlib.nullcontext():
+                    mark = f"{mine}:{len(found)}"
+                    assert connection.execute("select %s::text, repeat(%s, 20)", (mark, mark)).fetchone() == \
+                        (mark, mark * 20)
+        return found
+
+    with concurrent.futures.ThreadPoolExecutor(senders + listeners) as threads:
+        heard = [threads.submit(listen, mine) for mine in range(listeners)]
+        sent = [threads.submit(send, sender) for sender in range(senders)]
+        for each in sent:
+            each.result()
+        for each in heard:
+            found = each.result()
+            assert len(found) == len(set(found)) == senders * count
+            for sender in range(senders):
+                own = [int(payload.split("/")[1]) for _, payload in found if payload.startswith(f"{sender}/")]
+                assert own == list(range(count))
+
+
+def test_clients_that_come_and_go_do_not_disturb_each_other(postgres, weir):
+    """LISTEN and UNLISTEN of the same few channels, and each hears what it sends to itself."""
+    def talk(mine):
+        with psycopg.connect(weir.dsn(), autocommit=True, prepare_threshold=None) as connection:
+            for turn in range(15):
+                channel = f"c{(mine + turn) % 3}"
+                found = []
+                handler = lambda each, to=found: to.append((each.channel, each.payload))  # noqa: E731
+                connection.add_notify_handler(handler)
+                connection.execute(f"listen {channel}")
+                connection.execute(f"notify {channel}, '{mine}/{turn}'")
+                deadline = time.monotonic() + 20
+                while (channel, f"{mine}/{turn}") not in found and time.monotonic() < deadline:
+                    connection.execute("select 1")
+                assert found.count((channel, f"{mine}/{turn}")) == 1
+                assert {name for name, _ in found} == {channel}
+                connection.execute("unlisten *")
+                connection.remove_notify_handler(handler)
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(10) as threads:
+        assert all(threads.map(talk, range(10)))
+    wait_until(lambda: shared(weir)[1:] == [0, 0], "the channels' end")

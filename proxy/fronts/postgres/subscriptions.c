@@ -29,6 +29,8 @@ struct subscriptions {
     /* Its server: */
     enum { UNCHECKED, CHECKING, DEAFENING } check; /* was asked what it listens to, and not to */
     bool committed; /* some of what it was sent may have been, since it was asked */
+    bool gated;     /* some of it listens, and has passed the gate */
+    bool unshared;  /* some of it may listen, and has not */
     struct bytes heard;      /* what it has answered: names, each with its NUL */
     struct bytes unlistened; /* what the client wants no more, if that is committed; the same */
     bool unlistened_all;
@@ -305,9 +307,17 @@ static void go_unshared(struct session *session)
     metrics_of(session)->listens_unshared++;
     if (mine == NULL)
         return;
+    mine->unshared = true;
     mine->gate = OPEN;
     if (mine->room != NULL)
         hub_forget(mine->room, &mine->subscriber, CHANNELS_WANTED);
+}
+
+/* Something may listen that is not seen. */
+static void note_hidden(struct session *session)
+{
+    if (session->subscriptions != NULL)
+        session->subscriptions->unshared = true;
 }
 
 /* Whether the text may run now. */
@@ -315,9 +325,10 @@ static bool open_gate(struct session *session, struct slice text)
 {
     struct listens listens = {.text = text};
     struct listens_item item;
-    bool well = true, wanted = false;
+    bool well = true, wanted = false, found = false;
 
     while (well && listens_next(&listens, &item)) {
+        found = true;
         if (!item.stops && item.name[0] != '\0' && may_share(session)) {
             well = want(session, item.name);
             wanted = true;
@@ -327,6 +338,8 @@ static bool open_gate(struct session *session, struct slice text)
     }
     if (!well)
         go_unshared(session);
+    if (!found)
+        note_hidden(session);
     return !wanted || session->subscriptions == NULL || session->subscriptions->gate != WAITING;
 }
 
@@ -367,7 +380,9 @@ static bool look_at_next(struct session *session, struct slice in)
         session->cleared += (uint32_t)in.length;
         return false;
     }
-    if (length <= LONGEST && has_text(session, in.at[0])) {
+    if (length > LONGEST && has_text(session, in.at[0])) {
+        note_hidden(session);
+    } else if (has_text(session, in.at[0])) {
         session->half_seen = in.length < length;
         if (session->half_seen || !may_pass(session, (struct slice){in.at, length}))
             return false;
@@ -390,8 +405,7 @@ size_t subscriptions_look(struct session *session, struct slice in)
                         (struct slice){in.at + session->cleared, in.length - session->cleared}))
         ;
     mine = session->subscriptions;
-    if (mine != NULL && session->lease.backend != NULL && may_share(session) &&
-        channels_has(&mine->subscriber, CHANNELS_TENTATIVE))
+    if (mine != NULL && mine->gated && session->lease.backend != NULL && may_share(session))
         session->lease.backend->relay.listens_elsewhere = true;
     return session->cleared < in.length ? session->cleared : in.length;
 }
@@ -405,8 +419,9 @@ static void on_told(struct channels_subscriber *subscriber, bool listening)
 {
     struct subscriptions *mine = CONTAINER_OF(subscriber, struct subscriptions, subscriber);
 
-    if (!listening)
-        metrics_of(mine->session)->listens_unshared++;
+    mine->gated |= listening;
+    mine->unshared |= !listening;
+    metrics_of(mine->session)->listens_unshared += !listening;
     mine->gate = TOLD;
     session_go_on(mine->session);
 }
@@ -414,26 +429,6 @@ static void on_told(struct channels_subscriber *subscriber, bool listening)
 const struct hub_events subscriptions_events = {.told = on_told, .notified = on_notified};
 
 /* ---- what its server says ---------------------------------------------------------------- */
-
-void subscriptions_note(struct session *session, const struct relay_plan *plan)
-{
-    struct subscriptions *mine = session->subscriptions;
-    const struct relay *relay = relay_of(session);
-    struct slice cell;
-
-    if (mine == NULL)
-        return;
-    if (mine->check == CHECKING && plan->row.length > 0 && wire_only_cell(plan->row, &cell)) {
-        bytes_add(&mine->heard, cell.at, cell.length);
-        bytes_add(&mine->heard, "", 1);
-    }
-    if (plan->transactions > 0 && (relay->pinned & 1u << RELAY_PIN_LISTEN) != 0)
-        mine->committed = true;
-    if (plan->transactions > 0)
-        deliver(session, true);
-    else if (plan->queries > 0 && !mine->committed && !relay_owes(relay)) /* it goes on */
-        remove_items(mine, is_tentative, NULL);
-}
 
 static const char *next_name(const struct bytes *names, const char *name)
 {
@@ -452,30 +447,52 @@ static void doubt_unlistened(struct subscriptions *mine, struct relay *relay)
         channels_doubt(&mine->subscriber, NULL);
     while (relay->unlistened && (name = next_name(&mine->unlistened, name)) != NULL)
         channels_doubt(&mine->subscriber, name);
-    relay->discarded = relay->unlistened = mine->unlistened_all = false;
-    bytes_free(&mine->unlistened);
+    relay->discarded = relay->unlistened = false;
 }
 
-static void forget(struct subscriptions *mine, enum channels_stage stage)
+void subscriptions_note(struct session *session, const struct relay_plan *plan)
 {
-    if (mine->room != NULL)
-        hub_forget(mine->room, &mine->subscriber, stage);
+    struct subscriptions *mine = session->subscriptions;
+    struct relay *relay = relay_of(session);
+    struct slice cell;
+
+    if (mine == NULL)
+        return;
+    if (mine->check == CHECKING && plan->row.length > 0 && wire_only_cell(plan->row, &cell)) {
+        bytes_add(&mine->heard, cell.at, cell.length);
+        bytes_add(&mine->heard, "", 1);
+    }
+    if (plan->transactions > 0 && (relay->pinned & 1u << RELAY_PIN_LISTEN) != 0)
+        mine->committed = true;
+    doubt_unlistened(mine, relay);
+    if (plan->transactions > 0)
+        deliver(session, true);
+    else if (plan->queries > 0 && !mine->committed && !relay_owes(relay)) /* it goes on */
+        remove_items(mine, is_tentative, NULL);
 }
 
-/* The server says what has been committed. True: all of it comes from the hub. */
+/* None of its LISTENs is under way: what is not confirmed by now never will be. */
+static void forget(struct subscriptions *mine)
+{
+    mine->committed = mine->gated = mine->unshared = false;
+    if (mine->room != NULL)
+        hub_forget(mine->room, &mine->subscriber, CHANNELS_TENTATIVE);
+}
+
+/* The server says what has been committed. False: some of it is the client's, and does not come
+ * from the hub. What else it listens to is left by another one, in a function. */
 static bool confirm(struct subscriptions *mine)
 {
     const char *name;
     bool all = !mine->heard.failed;
 
     for (name = next_name(&mine->heard, NULL); name != NULL; name = next_name(&mine->heard, name))
-        all &= channels_confirm(&mine->subscriber, name);
+        all &= channels_confirm(&mine->subscriber, name) || !mine->unshared;
     for (name = next_name(&mine->heard, NULL); name != NULL && !all;
          name = next_name(&mine->heard, name))
         hub_drop(mine->room, &mine->subscriber, name); /* else it would come twice */
-    forget(mine, CHANNELS_TENTATIVE);
+    forget(mine);
     bytes_free(&mine->heard);
-    mine->committed = false;
     return all;
 }
 
@@ -497,9 +514,10 @@ bool subscriptions_check(struct session *session)
         return false;
     switch (mine->check) {
     case UNCHECKED:
-        doubt_unlistened(mine, relay);
+        mine->unlistened_all = false;
+        bytes_free(&mine->unlistened);
         if ((relay->pinned & 1u << RELAY_PIN_LISTEN) == 0 || relay_hears(relay)) {
-            forget(mine, CHANNELS_TENTATIVE);
+            forget(mine);
             return false;
         }
         mine->check = CHECKING;
@@ -528,7 +546,7 @@ void subscriptions_rest(struct session *session)
     if (mine == NULL)
         return;
     if (mine->gate == OPEN)
-        forget(mine, CHANNELS_TENTATIVE);
+        forget(mine);
     deliver(session, false);
 }
 
@@ -541,7 +559,8 @@ void subscriptions_end(struct session *session)
     session->subscriptions = NULL;
     while (mine->queue.length > 0)
         remove_item(mine, LIST_FRONT(&mine->queue, struct item, link));
-    forget(mine, CHANNELS_CONFIRMED);
+    if (mine->room != NULL)
+        hub_forget(mine->room, &mine->subscriber, CHANNELS_CONFIRMED);
     bytes_free(&mine->heard);
     bytes_free(&mine->unlistened);
     free(mine);
