@@ -457,9 +457,10 @@ struct channels_subscriber *channels_next_member(struct channels *channels, bool
         first ? LIST_FRONT(&channels->members, struct channels_subscriber, member)
               : channels->next_member;
 
-    channels->next_member = member == NULL ? NULL
-                                           : LIST_ITEM(list_after(&channels->members, &member->member),
-                                                       struct channels_subscriber, member);
+    channels->next_member = member == NULL
+                                ? NULL
+                                : LIST_ITEM(list_after(&channels->members, &member->member),
+                                            struct channels_subscriber, member);
     return member;
 }
 

@@ -47,9 +47,9 @@ enum channels_connection {
 
 enum channels_order {
     CHANNELS_NOTHING,
-    CHANNELS_OPEN,  /* and say channels_opened or channels_lost */
-    CHANNELS_ASK,   /* sql; and say channels_answered or channels_lost */
-    CHANNELS_CLOSE, /* nobody needs it */
+    CHANNELS_OPEN,    /* and say channels_opened or channels_lost */
+    CHANNELS_ASK,     /* sql; and say channels_answered or channels_lost */
+    CHANNELS_CLOSE,   /* nobody needs it */
     CHANNELS_GIVE_UP, /* the same, and it counts as lost: too slow, or useless */
 };
 

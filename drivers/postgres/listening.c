@@ -151,8 +151,8 @@ static void on_ready(void *owner)
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-/* It will be idle for long, and is not to be ended for that. PostgreSQL before 14 does not know
- * idle_session_timeout. */
+/* It will be idle for long, and is not to be ended for that; the name is for whoever looks at
+ * pg_stat_activity. PostgreSQL before 14 does not know idle_session_timeout. */
 static bool set_up(struct listening *listening)
 {
     char sql[300];
@@ -160,7 +160,7 @@ static bool set_up(struct listening *listening)
     snprintf(sql, sizeof(sql),
              "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings "
              "WHERE name IN ('idle_session_timeout', 'statement_timeout');"
-             "SET client_encoding TO '%s'",
+             "SET application_name TO 'weir listener'; SET client_encoding TO '%s'",
              listening->encoding);
     return PQsetnonblocking(listening->conn, 1) == 0 && listening_ask(listening, sql) == ERR_OK;
 }

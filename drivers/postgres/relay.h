@@ -130,24 +130,24 @@ struct relay_names {
 };
 
 struct relay {
-    uint32_t remaining;     /* of the server's message whose header was seen */
-    uint8_t status;         /* of the last ReadyForQuery: 'I', 'T' or 'E' */
-    uint8_t copy;           /* 0, or the response that began it: 'G' in, 'H' out, 'W' both */
-    bool swallow;           /* the server's message goes to nobody */
-    bool nobody;            /* no client listens: it has gone, or there never was one */
-    bool skipping;          /* the server drops everything up to a Sync not sent yet */
-    bool unsynced;          /* extended messages were sent since the last Sync */
-    bool in_batch;          /* ... and were answered since the last ReadyForQuery */
-    bool tainted;           /* the account may be wrong: never lend this server again */
-    bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
-    bool failed;            /* what we asked ourselves was answered with an error */
-    uint32_t commands;      /* since the last ReadyForQuery: that were completed, ... */
-    uint32_t sets;          /* ... that were a SET, ... */
-    uint32_t reports;       /* ... and new values that the server has reported */
-    uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
-    uint32_t pinned;        /* a bit for each enum relay_pin */
-    bool listens_elsewhere; /* what its client listens to comes to it by another way. The
-                             * caller's to set, before a LISTEN is sent. */
+    uint32_t remaining;           /* of the server's message whose header was seen */
+    uint8_t status;               /* of the last ReadyForQuery: 'I', 'T' or 'E' */
+    uint8_t copy;                 /* 0, or the response that began it: 'G' in, 'H' out, 'W' both */
+    bool swallow;                 /* the server's message goes to nobody */
+    bool nobody;                  /* no client listens: it has gone, or there never was one */
+    bool skipping;                /* the server drops everything up to a Sync not sent yet */
+    bool unsynced;                /* extended messages were sent since the last Sync */
+    bool in_batch;                /* ... and were answered since the last ReadyForQuery */
+    bool tainted;                 /* the account may be wrong: never lend this server again */
+    bool dying;                   /* of no use to anyone: it said FATAL, or cannot come to an end */
+    bool failed;                  /* what we asked ourselves was answered with an error */
+    uint32_t commands;            /* since the last ReadyForQuery: that were completed, ... */
+    uint32_t sets;                /* ... that were a SET, ... */
+    uint32_t reports;             /* ... and new values that the server has reported */
+    uint32_t maybe_ignored;       /* Syncs sent in mid-COPY, which the server may have ignored */
+    uint32_t pinned;              /* a bit for each enum relay_pin */
+    bool listens_elsewhere;       /* what its client listens to comes to it by another way. The
+                                   * caller's to set, before a LISTEN is sent. */
     bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
     bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
     struct owed owed;

@@ -26,10 +26,12 @@ static const char *found_in(const char *text)
 
 Test(listens, the_word_is_found_anywhere_and_in_any_case)
 {
-    static const char *const texts[] = {"listen a", "LISTEN a", "/* */LiStEn a", "x;lISTEN",
-                                        "unlisten a", "select 'listen'", "lislisten", "iiiilisten"};
-    static const char *const others[] = {"", "listen" + 6, "lisen", "select 1", "liste", "isten a",
-                                         "list en", "l i s t e n", "lIstem listem"};
+    static const char *const texts[] = {"listen a",  "LISTEN a",   "/* */LiStEn a",
+                                        "x;lISTEN",  "unlisten a", "select 'listen'",
+                                        "lislisten", "iiiilisten"};
+    static const char *const others[] = {"",         "listen" + 6,  "lisen",
+                                         "select 1", "liste",       "isten a",
+                                         "list en",  "l i s t e n", "lIstem listem"};
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         cr_assert(listens_may_be_in(slice_of(texts[i])), "%s", texts[i]);

@@ -124,7 +124,8 @@ Story(an_unlisten_that_was_rolled_back_does_not_count)
     exchange("Query begin", "CommandComplete BEGIN; ReadyForQuery T");
     exchange("Query unlisten x", "CommandComplete UNLISTEN; ReadyForQuery T");
     exchange("Query rollback", "CommandComplete ROLLBACK; ReadyForQuery I");
-    exchange("Query unlisten and fail", "CommandComplete UNLISTEN; ErrorResponse e; ReadyForQuery I");
+    exchange("Query unlisten and fail",
+             "CommandComplete UNLISTEN; ErrorResponse e; ReadyForQuery I");
     cr_assert_not(unlistened());
     exchange("Query unlisten, commit and fail",
              "CommandComplete UNLISTEN; CommandComplete COMMIT; ErrorResponse e; ReadyForQuery I");

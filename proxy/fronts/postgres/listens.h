@@ -26,8 +26,8 @@ struct listens {
 };
 
 struct listens_item {
-    bool stops; /* an UNLISTEN */
-    bool all;   /* ... of everything */
+    bool stops;                   /* an UNLISTEN */
+    bool all;                     /* ... of everything */
     char name[SQL_NAME_MOST + 1]; /* as PostgreSQL understands it */
 };
 

@@ -8,7 +8,7 @@
 #include "proxy/fronts/postgres/listens.h"
 
 enum {
-    MOST_QUEUED = 64 * 1024,    /* in its stream; the rest is kept here */
+    MOST_QUEUED = 64 * 1024,     /* in its stream; the rest is kept here */
     LONGEST = RELAY_WHOLE_BELOW, /* no LISTEN is looked for in longer messages */
     LONGEST_OF_ALL = 1 << 30
 };
@@ -28,9 +28,9 @@ struct subscriptions {
     enum { OPEN, WAITING, TOLD } gate; /* it may pass; the hub must listen before; it does */
     /* Its server: */
     enum { UNCHECKED, CHECKING, DEAFENING } check; /* was asked what it listens to, and not to */
-    bool committed; /* some of what it was sent may have been, since it was asked */
-    bool gated;     /* some of it listens, and has passed the gate */
-    bool unshared;  /* some of it may listen, and has not */
+    bool committed;          /* some of what it was sent may have been, since it was asked */
+    bool gated;              /* some of it listens, and has passed the gate */
+    bool unshared;           /* some of it may listen, and has not */
     struct bytes heard;      /* what it has answered: names, each with its NUL */
     struct bytes unlistened; /* what the client wants no more, if that is committed; the same */
     bool unlistened_all;
@@ -58,8 +58,7 @@ static bool may_share(const struct session *session)
 {
     const struct relay *relay = relay_of(session);
 
-    return hub_of(session)->with.most_channels > 0 &&
-           (relay == NULL || !relay_hears(relay));
+    return hub_of(session)->with.most_channels > 0 && (relay == NULL || !relay_hears(relay));
 }
 
 /* ---- the queue --------------------------------------------------------------------------- */
