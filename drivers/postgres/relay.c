@@ -1,4 +1,4 @@
-#include "drivers/postgres/relay_parts.h"
+#include "drivers/postgres/relay_steps.h"
 
 #include <stddef.h>
 
@@ -23,7 +23,7 @@ void relay_renew(struct relay *relay)
 
 void relay_fini(struct relay *relay)
 {
-    relay_names_drop(relay, relay->names.count);
+    relay_steps_drop(relay, relay->names.count);
     statement_names_clear(&relay->names.on_server);
 }
 

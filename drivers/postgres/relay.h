@@ -108,12 +108,13 @@ struct relay_step {
     const struct statement *statement; /* held; NULL: the names mean nothing any more */
     uint32_t batch;                    /* the one it was sent in */
     bool of_client, of_server;         /* whose names change */
+    bool of_all;                       /* who knows which: nothing is clear until it is done */
     uint8_t name_length, as_length;
     uint8_t name[STATEMENT_NAME_MOST]; /* what the client calls it ... */
     uint8_t as[STATEMENT_NAME_MOST];   /* ... and the server */
 };
 
-/* The names of prepared statements: relay_names.c. */
+/* The names of prepared statements: relay_steps.h. */
 struct relay_names {
     struct statement_set *set;        /* NULL: they are none of our business, and pin */
     size_t most;                      /* more than that, and the server forgets the oldest */

@@ -1,4 +1,4 @@
-#include "drivers/postgres/relay_parts.h"
+#include "drivers/postgres/relay_steps.h"
 
 enum {
     LONG = 10000,    /* what PostgreSQL takes of messages without a text (PQ_SMALL_MESSAGE_LIMIT) */
@@ -134,7 +134,7 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
         return false;
     account(relay, asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
-        relay_names_answer_back(relay, plan);
+        relay_steps_answer_back(relay, plan);
     sent->swallow = (naming.marks & OWED_HERE) != 0;
     sent->remaining = 1 + bytes_u32(message.at + 1) - (uint32_t)naming.replaced;
     *replaced = naming.replaced;

@@ -1,4 +1,4 @@
-#include "drivers/postgres/relay_parts.h"
+#include "drivers/postgres/relay_steps.h"
 
 enum { LONGEST_PARAMETER = 8192 }; /* a ParameterStatus beyond that is passed on unread */
 
@@ -11,7 +11,7 @@ static void pop(struct relay *relay)
     bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
 
     if (owed_head_is(&relay->owed, OWED_NAMED))
-        relay_names_done(relay);
+        relay_steps_done(relay);
     if (owed_pop(&relay->owed) && of_batch)
         relay->tainted = true;
     relay->in_batch |= of_batch;
@@ -41,7 +41,7 @@ static void drop_batch(struct relay *relay)
 
     if (!owed_drop_until_sync(&relay->owed, &named))
         relay->skipping = relay->unsynced = true;
-    relay_names_drop(relay, named);
+    relay_steps_drop(relay, named);
     relay->names.unbound = false; /* who has met an error begins anew */
 }
 
@@ -59,9 +59,11 @@ static void on_error(struct relay *relay, struct slice body)
     relay->maybe_ignored = 0;
     if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
         unexpected(relay);
-    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) /* or to a Flush, and then that is dropped */
+    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) { /* or to a Flush, and then that is dropped */
         relay->tainted |= relay->in_batch;
-    else if (!ANY_OF(OWED_SYNC))
+        if (owed_head_is(&relay->owed, OWED_NAMED))
+            relay_steps_failed(relay);
+    } else if (!ANY_OF(OWED_SYNC))
         drop_batch(relay);
 }
 
@@ -144,7 +146,7 @@ static void on_complete(struct relay *relay, struct slice tag)
         owed_drop_copied(&relay->owed);
     relay->copy = 0;
     relay->maybe_ignored = 0; /* the COPY has read past them */
-    relay_names_completed(relay, tag);
+    relay_steps_completed(relay, tag);
     if (!owed_head_is_ours(&relay->owed)) {
         pin_by_tag(relay, tag);
         note_unlisten(relay, tag);
@@ -337,7 +339,7 @@ static void answer_here(struct relay *relay, struct relay_plan *plan)
     struct slice answer;
 
     while (relay->remaining == 0 && relay_has_room(plan)) {
-        answer = relay_names_answer(relay);
+        answer = relay_steps_answer(relay);
         if (answer.length == 0)
             return;
         if (!relay->nobody)

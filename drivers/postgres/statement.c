@@ -18,6 +18,7 @@ struct statement_name {
     UT_hash_handle hh; /* by text */
     struct statement_name *older, *newer;
     const struct statement *statement;
+    bool distrusted;
     uint8_t length;
     uint8_t text[STATEMENT_NAME_MOST];
 };
@@ -175,6 +176,19 @@ bool statement_names_put(struct statement_names *names, struct slice name,
     statement_hold(statement);
     names->count++;
     return true;
+}
+
+void statement_names_distrust(struct statement_names *names)
+{
+    for (struct statement_name *n = names->oldest; n != NULL; n = n->newer)
+        n->distrusted = true;
+}
+
+bool statement_names_is_trusted(const struct statement_names *names, struct slice name)
+{
+    const struct statement_name *n = find(names, name);
+
+    return n != NULL && !n->distrusted;
 }
 
 void statement_names_remove(struct statement_names *names, struct slice name)

@@ -67,6 +67,10 @@ void statement_names_touch(struct statement_names *names, struct slice name);
 /* The name means statement from now on. False for want of memory: then it means nothing. */
 bool statement_names_put(struct statement_names *names, struct slice name,
                          const struct statement *statement) MUST_CHECK;
+/* It may not mean that any more, until it is put again: all of them, or one. */
+void statement_names_distrust(struct statement_names *names);
+bool statement_names_is_trusted(const struct statement_names *names, struct slice name);
+
 /* Nothing happens if it means nothing. name may be what statement_names_oldest gave. */
 void statement_names_remove(struct statement_names *names, struct slice name);
 void statement_names_clear(struct statement_names *names);

@@ -471,3 +471,87 @@ Story(without_a_limit_a_named_statement_keeps_its_server)
     exchange("Bind s1; Execute; Close S s1; Sync",
              "BindComplete; CommandComplete A; CloseComplete; ReadyForQuery I");
 }
+
+/* ---- SQL that speaks of them ------------------------------------------------------------- */
+
+/* psycopg: prepared by the protocol, and forgotten by SQL. */
+Story(deallocate_finds_what_the_protocol_prepared)
+{
+    prepare("s1", "select");
+    exchange("Query deallocate s1", "CommandComplete DEALLOCATE; ReadyForQuery I");
+    cr_assert_eq(sent.names.count, 0);
+    cr_assert_eq(relay.names.on_server.count, 0);
+    prepare("s1", "other");
+    the_server_is_free();
+}
+
+Story(on_a_server_that_lacks_it_as_well)
+{
+    prepare("s1", "select");
+    the_client_gets_a_new_server();
+    client_sends("Query deallocate s1");
+    server_gets("Parse s1 select; Sync; Query deallocate s1");
+    server_sends("ParseComplete; ReadyForQuery I; CommandComplete DEALLOCATE; ReadyForQuery I");
+    client_gets("CommandComplete DEALLOCATE; ReadyForQuery I");
+    cr_assert_eq(sent.names.count, 0);
+    the_server_is_free();
+}
+
+Story(a_deallocate_that_fails_has_forgotten_nothing)
+{
+    prepare("s1", "select");
+    exchange("Query deallocate s1", "ErrorResponse ERROR; ReadyForQuery I");
+    cr_assert_eq(sent.names.count, 1);
+    cr_assert_eq(relay.names.on_server.count, 1);
+}
+
+Story(nobody_deallocates_or_executes_what_is_anothers)
+{
+    prepare("s1", "mine");
+    another_client_comes();
+    client_sends("Query execute s1");
+    server_gets("Close S s1; Sync; Query execute s1");
+    server_sends("CloseComplete; ReadyForQuery I; ErrorResponse ERROR; ReadyForQuery I");
+    client_gets("ErrorResponse ERROR; ReadyForQuery I");
+    the_server_is_free();
+}
+
+Story(prepare_is_not_disturbed_by_what_is_anothers)
+{
+    prepare("s1", "mine");
+    another_client_comes();
+    client_sends("Query prepare s1 as select");
+    server_gets("Close S s1; Sync; Query prepare s1 as select");
+}
+
+Story(execute_runs_what_the_client_calls_so)
+{
+    prepare("s1", "mine");
+    another_client_comes();
+    client_sends("Parse s1 yours; Sync");
+    server_sends("ParseComplete; ReadyForQuery I");
+    at_server.length = 0;
+    client_sends("Query execute s1");
+    server_gets("Close S s1; Parse s1 yours; Sync; Query execute s1");
+}
+
+/* In a pipeline it comes as a batch. */
+Story(deallocate_may_come_as_a_batch)
+{
+    prepare("s1", "select");
+    exchange("Parse - deallocate s1; Bind; Execute; Sync",
+             "ParseComplete; BindComplete; CommandComplete DEALLOCATE; ReadyForQuery I");
+    cr_assert_eq(sent.names.count, 0);
+    client_sends("Parse s1 select; Sync");
+    server_gets("Close S s1; Parse s1 select; Sync");
+}
+
+Story(what_follows_waits_until_all_are_forgotten)
+{
+    prepare("s1", "select");
+    client_sends("Query deallocate all; Parse s1 select; Bind s1; Execute; Sync");
+    server_gets("Query deallocate all");
+    server_sends("CommandComplete DEALLOCATE ALL; ReadyForQuery I");
+    client_goes_on();
+    server_gets("Parse s1 select; Bind s1; Execute; Sync");
+}
