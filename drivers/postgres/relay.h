@@ -45,6 +45,7 @@ enum {
     RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
     RELAY_MOST_BACK = 160, /* ... and back to the client */
     RELAY_MOST_STEPS = 32,
+    RELAY_MOST_REPEATED = 2048, /* bytes of a batch that can be sent again */
 };
 
 /* Where a client is in its messages, and what it has prepared; its session's. Start from all zero,
@@ -74,6 +75,7 @@ struct relay_plan {
     struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
     size_t count;
     enum relay_verdict verdict;
+    bool repeat;             /* a batch is to be sent again: by relay_repeat */
     bool refused;            /* a request that was refused ends here: ReadyForQuery is due */
     uint8_t unknown_type;    /* RELAY_BROKEN: the message's type ... */
     uint32_t unknown_length; /* ... and length */
@@ -130,6 +132,13 @@ struct relay_names {
     uint8_t back[RELAY_MOST_BACK]; /* what plan->back does */
 };
 
+/* A batch that may have to be sent again: relay_repeat.c. */
+struct relay_record {
+    uint8_t state;
+    uint16_t length, used; /* used: of it, when it is sent again */
+    uint8_t bytes[RELAY_MOST_REPEATED];
+};
+
 struct relay {
     uint32_t remaining;           /* of the server's message whose header was seen */
     uint8_t status;               /* of the last ReadyForQuery: 'I', 'T' or 'E' */
@@ -153,6 +162,7 @@ struct relay {
     bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
     struct owed owed;
     struct relay_sent *client; /* who is attached; lent */
+    struct relay_record record;
     struct relay_names names;
 };
 
@@ -182,6 +192,9 @@ void relay_detach(struct relay *relay);
 size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
                          struct relay_plan *plan) MUST_CHECK;
 size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan) MUST_CHECK;
+
+/* After plan.repeat: the client's last batch again, as often as anything comes of it. */
+bool relay_repeat(struct relay *relay, struct relay_plan *plan) MUST_CHECK;
 
 /* Whether the server owes nothing to anyone and is between transactions. Pins and taint do
  * not count: they say what must happen before somebody else may have it. */

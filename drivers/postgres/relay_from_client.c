@@ -1,3 +1,4 @@
+#include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
 enum {
@@ -91,7 +92,9 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    return relay->owed.length < OWED_MOST - MOST_AT_ONCE ? RELAY_GO_ON : RELAY_WAITS;
+    return relay->owed.length < OWED_MOST - MOST_AT_ONCE && !relay_repeat_holds(relay)
+               ? RELAY_GO_ON
+               : RELAY_WAITS;
 }
 
 /* How much of its messages the relay must see at once: of some, what they are about. */
@@ -121,17 +124,28 @@ static bool is_worth_a_server(struct slice message)
     return message.length >= RELAY_WHOLE_BELOW || message.length > bytes_u32(message.at + 1);
 }
 
+/* Whether nothing is under way that the client has asked its server for. */
+static bool is_alone(const struct relay *relay)
+{
+    for (unsigned i = 0; i < relay->owed.length; i++)
+        if ((owed_entry(&relay->owed, i) & (OWED_OURS | OWED_HERE)) == 0)
+            return false;
+    return relay->status == 'I';
+}
+
 /* Enters the message, or what stands for it. */
 static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struct slice message,
                              struct relay_plan *plan, size_t *replaced)
 {
     struct relay_naming naming = {0};
+    bool alone = is_alone(relay);
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
     /* In session mode they are the client's own affair. */
     if ((relay->pinned & 1u << RELAY_PIN_MODE) == 0 &&
         !relay_names_see(relay, message, plan, &naming))
         return false;
+    relay_repeat_begin(relay, message, alone);
     account(relay, asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
         relay_steps_answer_back(relay, plan);

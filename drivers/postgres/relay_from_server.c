@@ -1,3 +1,4 @@
+#include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
 enum { LONGEST_PARAMETER = 8192 }; /* a ParameterStatus beyond that is passed on unread */
@@ -178,6 +179,10 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
         relay->unlistened |= relay->unlistening;
         relay->unlistening = false;
     }
+    if (relay_repeat_hides(relay)) {
+        relay_repeat_ready(relay, plan);
+        return;
+    }
     pin_by_setting(relay);
     plan->queries++;
     if (status == 'I')
@@ -271,7 +276,7 @@ static size_t needed_from_server(uint8_t type, size_t length, bool ours)
     else if (type == WIRE_COMMAND_COMPLETE)
         most = RELAY_HEADER + 64;
     else if (type == WIRE_ERROR_RESPONSE)
-        most = RELAY_HEADER + 128;
+        most = RELAY_HEADER + 512; /* its routine comes last */
     else if (type == WIRE_PARAMETER_STATUS && length <= LONGEST_PARAMETER)
         most = length;
     else if (type == WIRE_DATA_ROW && ours && length <= LONGEST_PARAMETER)
@@ -289,6 +294,7 @@ static bool is_for_nobody(const struct relay *relay, uint8_t type)
     if (type == WIRE_NOTIFICATION_RESPONSE)
         return relay->nobody || !relay_hears(relay);
     return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
+           (relay_repeat_hides(relay) && !is_aside(type)) ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
@@ -317,9 +323,12 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
     }
     if (in.length < needed_from_server(type, length, ours))
         return false;
-    relay->swallow = is_for_nobody(relay, type);
     if (in.length > length)
         in.length = length;
+    if (type == WIRE_ERROR_RESPONSE)
+        relay_repeat_see_error(relay,
+                               (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER});
+    relay->swallow = is_for_nobody(relay, type);
     if (type == WIRE_ERROR_RESPONSE && ours)
         plan->failure = (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER};
     if (type == WIRE_DATA_ROW && ours && in.length == length)
