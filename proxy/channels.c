@@ -364,9 +364,8 @@ static enum channels_order give_up(struct channels *channels, uint64_t now)
 
 static enum channels_order order_closed(struct channels *channels, uint64_t now)
 {
-    if (channels->states[CHANNELS_ABSENT].length == 0)
-        return CHANNELS_NOTHING;
-    if (channels->retry_at > now) { /* who comes now does not wait for that */
+    /* Who comes now does not wait for the next attempt; nor does who wants nothing any more. */
+    if (channels->states[CHANNELS_ABSENT].length == 0 || channels->retry_at > now) {
         tell(channels, &channels->waiting, false);
         return CHANNELS_NOTHING;
     }

@@ -126,7 +126,7 @@ static void pin_by_setting(struct relay *relay)
     relay->commands = relay->sets = relay->reports = 0;
 }
 
-/* When it was committed; of what was undone in part it is not told. */
+/* Whether it was committed. Which part a ROLLBACK TO has undone is not known: then it was not. */
 static void note_unlisten(struct relay *relay, struct slice tag)
 {
     if (tag_is(tag, "UNLISTEN")) {
