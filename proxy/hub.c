@@ -100,7 +100,10 @@ static const struct listening_events listening_events;
 
 static void lose(struct hub_room *room, const char *why)
 {
-    say(room, LOG_LEVEL_WARNING, "listening connection lost", why);
+    bool opened = room->channels.connection != CHANNELS_OPENING;
+
+    say(room, LOG_LEVEL_WARNING,
+        opened ? "listening connection lost" : "login of a listening connection failed", why);
     room->hub->with.metrics->listening_lost++;
     listening_close(room->listening);
     room->listening = NULL;

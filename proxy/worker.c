@@ -11,9 +11,10 @@
 enum {
     MOST_CANCELS = 2, /* at a time, of the four threads libuv has */
     MOST_HASHINGS = 2,
-    MOST_QUEUED = 1024,   /* of each */
-    LAST_WORDS_MS = 2000, /* how long a client may take to hear them */
-    STOP_MS = 5000,       /* a thread that hangs longer than that does not keep us */
+    MOST_QUEUED = 1024,    /* of each */
+    LAST_WORDS_MS = 2000,  /* how long a client may take to hear them */
+    LEAST_RETRY_MS = 1000, /* of a listening connection; nobody waits for that */
+    STOP_MS = 5000,        /* a thread that hangs longer than that does not keep us */
 };
 
 static const int signal_numbers[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
@@ -174,7 +175,8 @@ static void set_up_hub(struct worker *worker)
             {
                 .answer_ms = settings->server_connect_timeout_ms,
                 .idle_ms = settings->server_idle_timeout_ms,
-                .retry_ms = settings->server_login_retry_ms,
+                .retry_ms = settings->server_login_retry_ms > 0 ? settings->server_login_retry_ms
+                                                                : LEAST_RETRY_MS,
             },
         .most_channels = settings->max_listen_channels,
         .most_queued = settings->max_queued_notifications,

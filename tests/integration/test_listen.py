@@ -1,13 +1,14 @@
 """LISTEN in transaction mode: one connection listens for all clients of a database."""
 import asyncio
 import itertools
+import random
 
 import asyncpg
 import psycopg
 import pytest
 from harness.listening import asides, backends, hears, notified, pinned, shared
 from harness.process import wait_until
-from harness.wire import SYNC, bind, describe, execute, kinds, message, parse, query
+from harness.wire import SYNC, Wire, bind, describe, execute, kinds, message, parse, query
 
 pytestmark = pytest.mark.weir_only
 
@@ -310,6 +311,52 @@ def test_beyond_the_limit_a_client_keeps_its_server(postgres, pooler, wire):
     assert weir.metrics()["weir_listens_unshared_total"] == 1
     postgres.sql("notify a, '1'; notify b, '2'; notify c, '3'")
     assert sorted(hears(listener, 3)) == [("a", "1"), ("b", "2"), ("c", "3")]
+
+
+# ---- the server itself as oracle -------------------------------------------------------------
+
+
+def some_script(random):
+    """Messages that say LISTEN and UNLISTEN in one transaction or several, which may fail."""
+    verbs = ["listen {}", "listen {}", "listen {}", "unlisten {}", "unlisten *", "select 1", "savepoint s"]
+    texts = [random.choice(verbs).format(random.choice("abc")) for _ in range(random.randint(1, 4))]
+    if random.random() < 0.2:
+        texts.insert(random.randint(0, len(texts)), "select 1/0")
+    ending = random.choice(["commit", "rollback", ""])
+    if "savepoint s" in texts or ending:
+        texts = ["begin", *texts, ending or "commit"]
+        if "savepoint s" in texts and not any(text.startswith("unlisten") for text in texts) and random.random() < 0.7:
+            texts.insert(-1, "rollback to s")
+    how = random.choice(["one query", "queries", "batch"])
+    if how == "one query":
+        return [[query("; ".join(texts))]]
+    if how == "queries":
+        return [[query(text)] for text in texts]
+    return [[part for text in texts for part in (parse("", text), bind(), execute())] + [SYNC]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_client_hears_what_it_would_hear_without_weir(postgres, weir, wire, seed):
+    """The same script through weir and directly; then all channels are notified, and compared."""
+    script = random.Random(seed)
+    pooled, direct, sentry, notifier = wire(weir, "ana"), Wire(postgres.port), wire(weir, "ana"), Wire(postgres.port)
+    with direct, notifier:
+        for each in (direct, notifier):
+            each.login("ana")
+        sentry.ask(query("listen past"))
+        for turn in range(60):
+            messages = some_script(script)
+            for client in (pooled, direct):
+                for request in messages:
+                    client.ask(*request)
+                client.ask(query("rollback"))  # whatever it has left open
+            notifier.ask(query("".join(f"notify {channel}, '{turn}';" for channel in "abc") + "notify past"))
+            hears(sentry)  # what is notified before is on its way, too
+            heard = [[], []]
+            for client, found in zip((pooled, direct), heard):
+                for _ in range(2):  # directly, what is notified may come behind the answer
+                    found += asides(client.ask(query("select 1")))
+            assert heard[0] == heard[1], (turn, messages)
 
 
 # ---- clients ---------------------------------------------------------------------------------
