@@ -68,13 +68,14 @@ def test_sharing_can_be_turned_off(postgres, pooler, wire):
     assert pinned(weir) == 1
 
 
-def test_who_notifies_itself_hears_it(weir, wire):
+def test_who_notifies_itself_hears_it_once(weir, wire, barrier):
     client = wire(weir, "ana")
     client.ask(query("listen news"))
     client.ask(query("notify news, 'mine'"))
     assert hears(client) == [("news", "mine")]
     client.send(query("listen more; notify more, 'at once'"))
     assert hears(client) == [("more", "at once")]
+    assert barrier(weir, client) == []
 
 
 @pytest.mark.parametrize("listen, notify, name", [
@@ -146,8 +147,11 @@ def test_a_listen_counts_when_it_is_committed(postgres, weir, wire, barrier):
     listener = wire(weir, "ana")
     listener.ask(query("begin"))
     listener.ask(query("listen news"))
-    postgres.sql("notify news, 'too early'")
-    assert kinds(listener.ask(query("select 1"))) == "TDCZ"
+    listener.send(query("select count(*) from pg_stat_activity, pg_sleep(0.5)"))
+    postgres.sql("notify news, 'while it does something'")
+    assert kinds(listener.read_until("Z")) == "TDCZ"
+    postgres.sql("notify news, 'while it does nothing'")
+    wait_until(lambda: weir.metrics()["weir_notifications_received_total"] == 2, "the notifications")
     assert kinds(listener.ask(query("commit"))) == "CZ"
     assert barrier(weir, listener) == []
     postgres.sql("notify news, 'now'")
