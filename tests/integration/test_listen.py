@@ -6,7 +6,7 @@ import random
 import asyncpg
 import psycopg
 import pytest
-from harness.listening import asides, backends, hears, notified, pinned, shared
+from harness.listening import asides, backends, hears, pinned, shared
 from harness.process import wait_until
 from harness.wire import SYNC, Wire, bind, describe, execute, kinds, message, parse, query
 
@@ -14,22 +14,18 @@ pytestmark = pytest.mark.weir_only
 
 
 @pytest.fixture
-def barrier(connect, postgres):
-    """Whatever was notified before is on its way to the clients, or not, when this returns: each
-    server reads its notifications in the order of their commits."""
+def barrier(postgres):
+    """What a client hears of all that was notified before: a server tells notifications in the order
+    of their commits."""
     numbers = itertools.count()
 
-    def pass_by(weir, *listeners):
+    def pass_by(listener):
         channel = f"barrier{next(numbers)}"
-        for listener in listeners:
-            listener.ask(query(f"listen {channel}"))
+        seen = asides(listener.ask(query(f"listen {channel}")))
         postgres.sql(f"notify {channel}")
-        seen = []
-        for listener in listeners:
-            while not seen or seen[-1] != (channel, ""):
-                seen.append(notified(listener.read_until("A")[-1]))
-            seen.pop()
-        return seen
+        while (channel, "") not in seen:
+            seen += hears(listener)
+        return seen[:-1]
 
     return pass_by
 
@@ -75,7 +71,7 @@ def test_who_notifies_itself_hears_it_once(weir, wire, barrier):
     assert hears(client) == [("news", "mine")]
     client.send(query("listen more; notify more, 'at once'"))
     assert hears(client) == [("more", "at once")]
-    assert barrier(weir, client) == []
+    assert barrier(client) == []
 
 
 @pytest.mark.parametrize("listen, notify, name", [
@@ -153,7 +149,7 @@ def test_a_listen_counts_when_it_is_committed(postgres, weir, wire, barrier):
     postgres.sql("notify news, 'while it does nothing'")
     wait_until(lambda: weir.metrics()["weir_notifications_received_total"] == 2, "the notifications")
     assert kinds(listener.ask(query("commit"))) == "CZ"
-    assert barrier(weir, listener) == []
+    assert barrier(listener) == []
     postgres.sql("notify news, 'now'")
     assert hears(listener) == [("news", "now")]
 
@@ -171,7 +167,7 @@ def test_what_was_not_committed_is_not_listened_to(postgres, weir, wire, barrier
         listener.ask(query(text))
     wait_until(lambda: shared(weir)[1:] == [0, 0], "the channel's end")
     postgres.sql("notify news")
-    assert barrier(weir, listener) == []
+    assert barrier(listener) == []
 
 
 @pytest.mark.parametrize("texts", [
@@ -188,7 +184,7 @@ def test_what_was_committed_is_listened_to_once(postgres, weir, wire, barrier, t
         listener.ask(query(text))
     postgres.sql("notify news, 'one'")
     assert hears(listener) == [("news", "one")]
-    assert barrier(weir, listener) == []
+    assert barrier(listener) == []
     wait_until(lambda: pinned(weir) == 0, "the server's return")
 
 
@@ -200,7 +196,7 @@ def test_unlisten_ends_it(postgres, weir, wire, barrier, texts):
     for text in texts:
         listener.ask(query(text))
     postgres.sql("notify news")
-    assert barrier(weir, listener) == []
+    assert barrier(listener) == []
 
 
 def test_notifications_come_between_transactions(postgres, weir, wire):
