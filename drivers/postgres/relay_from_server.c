@@ -56,7 +56,7 @@ static void on_error(struct relay *relay, struct slice body)
     if (relay->copy != 0 && relay->maybe_ignored > 0)
         relay->tainted = true;
     relay->copy = 0;
-    relay->unlistening = false;
+    relay->listening.unlistening = false;
     relay->maybe_ignored = 0;
     if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
         unexpected(relay);
@@ -130,14 +130,14 @@ static void pin_by_setting(struct relay *relay)
 static void note_unlisten(struct relay *relay, struct slice tag)
 {
     if (tag_is(tag, "UNLISTEN")) {
-        relay->unlistening = true;
+        relay->listening.unlistening = true;
     } else if (tag_is(tag, "COMMIT")) {
-        relay->unlistened |= relay->unlistening;
-        relay->unlistening = false;
+        relay->listening.unlistened |= relay->listening.unlistening;
+        relay->listening.unlistening = false;
     } else if (tag_is(tag, "ROLLBACK")) {
-        relay->unlistening = false;
+        relay->listening.unlistening = false;
     } else if (tag_is(tag, "DISCARD ALL")) {
-        relay->discarded = true;
+        relay->listening.discarded = true;
     }
 }
 
@@ -176,10 +176,12 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
     if (ours)
         return;
     if (status == 'I') {
-        relay->unlistened |= relay->unlistening;
-        relay->unlistening = false;
+        relay->listening.unlistened |= relay->listening.unlistening;
+        relay->listening.unlistening = false;
     }
-    if (relay_repeat_hides(relay)) {
+    if (relay->by_statement && status != 'I')
+        relay->in_block = relay->swallow = true;
+    else if (relay_repeat_hides(relay)) {
         relay_repeat_ready(relay, plan);
         return;
     }

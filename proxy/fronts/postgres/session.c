@@ -35,13 +35,16 @@ static const struct {
 } life[SESSION_STATE_COUNT] = {
     [SESSION_GREETING] = {greet, MAY(WELCOMING) | MAY(RESTING) | MAY(CANCELING) | MAY_END,
                           ERR_LOGIN_TOO_LONG},
-    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_LOGIN_TOO_LONG},
-    [SESSION_RESTING] = {pass_on, MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY(REPLICATING) | MAY_END, ERR_LOGIN_TOO_LONG},
+    [SESSION_RESTING] = {pass_on, MAY(BEGUN) | MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_BEGUN] = {pass_on, MAY(RESTING) | MAY(QUEUEING) | MAY_END,
+                       ERR_IN_TRANSACTION_TOO_LONG},
     [SESSION_QUEUEING] = {keep, MAY(WORKING) | MAY(RESTING) | MAY_END, ERR_OK},
     [SESSION_SENDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_MESSAGE_TOO_LONG},
     [SESSION_WORKING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_QUERY_TOO_LONG},
     [SESSION_HOLDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IN_TRANSACTION_TOO_LONG},
     [SESSION_PINNED] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_REPLICATING] = {pass_on, MAY_END, ERR_OK},
     [SESSION_CANCELING] = {discard, MAY_END, ERR_CLOSED},
     [SESSION_LEAVING] = {discard, MAY(CLOSING), ERR_CLOSED},
     [SESSION_CLOSING] = {discard, 0, ERR_CLOSED},
@@ -113,7 +116,7 @@ static void detach(struct session *session)
     subscriptions_end(session);
     if (session->lease.backend != NULL)
         broker_leave(&session->lease, &session->sent);
-    else if (link_is_linked(&session->lease.client.queued))
+    else
         broker_give_up(&session->lease);
 }
 
@@ -217,6 +220,8 @@ static enum session_state occupation(struct session *session)
 {
     const struct relay *relay = relay_of(session);
 
+    if (session->lease.client.own)
+        return SESSION_REPLICATING;
     if (relay_is_half_sent(&session->sent) || session->half_seen)
         return SESSION_SENDING;
     if (relay_owes(relay))
@@ -260,6 +265,9 @@ static void obey(struct session *session, const struct relay_plan *plan)
     case RELAY_TERMINATED:
         session_close(session);
         break;
+    case RELAY_TOO_MANY_NAMES:
+        session_fail(session, ERR_TOO_MANY_STATEMENTS, NULL);
+        break;
     case RELAY_BROKEN:
         snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
                  plan->unknown_type, plan->unknown_length);
@@ -270,19 +278,19 @@ static void obey(struct session *session, const struct relay_plan *plan)
 
 static size_t pass_on(struct session *session, struct slice in)
 {
-    struct slice allowed = {in.at, subscriptions_look(session, in)};
     struct relay_plan plan;
-    size_t used = relay_from_client(relay_of(session), &session->sent, allowed, &plan);
+    size_t used = subscriptions_pass(session, in, &plan);
 
-    subscriptions_passed(session, used);
     if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
     if (plan.back.length > 0)
         stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
-        stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
+        stream_write(&session->stream,
+                     session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
+    if (session->lease.backend == NULL && !is_over(session))
+        become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
-    session->held_back |= allowed.length < in.length;
     return used;
 }
 
@@ -332,7 +340,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
     subscriptions_note(session, plan);
-    if (plan->queries > 0) {
+    if (plan->queries > 0 && session->state != SESSION_REPLICATING) {
         uint64_t now = now_us();
 
         metrics->queries += plan->queries;
@@ -392,6 +400,10 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_SETTING, lease->backend->failure);
         return;
     }
+    if (owed->in_block && !backend_is_mid_answer(lease->backend)) { /* it is rolled back */
+        session_fail(session, ERR_IN_BLOCK, NULL);
+        return;
+    }
     if (subscriptions_check(session)) {
         if (lease->backend != NULL)
             become(session, SESSION_WORKING);
@@ -433,16 +445,18 @@ static void on_granted(struct broker_lease *lease)
     struct session *session = lessee(lease);
     uint64_t asked_us = session->asked_us;
 
-    if (session->state == SESSION_WELCOMING) { /* it only wanted to know what to say */
-        broker_leave(lease, &session->sent);
+    if (session->state == SESSION_WELCOMING) {
+        if (lease->client.own)
+            broker_set_mode(lease);
+        else /* it only wanted to know what to say */
+            broker_leave(lease, &session->sent);
         welcome(session);
         return;
     }
+    broker_set_mode(lease);
     become(session, SESSION_WORKING);
     session->asked_us = session->query_us = now_us();
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
-    if (lease->place->terms.keep_until_the_end)
-        lease->backend->relay.pinned |= 1u << RELAY_PIN_MODE;
     session_go_on(session);
 }
 
@@ -523,33 +537,29 @@ void session_accept(struct front *front, uv_stream_t *listener)
 
 static void welcome(struct session *session)
 {
-    struct front *front = session->front;
-    struct bytes out = {0};
-
-    if (session->slot == SESSION_NO_SLOT && front_enroll(front, session) != ERR_OK) {
+    if (greeting_welcome(session->greeting) != ERR_OK)
         session_fail(session, ERR_NO_MEMORY, NULL);
-        return;
-    }
-    session->lease.wanted = greeting_write_welcome(session->greeting, session->lease.place, &out);
-    wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
-    wire_add_ready_for_query(&out, 'I');
-    end_greeting(session);
-    if (out.failed)
-        session_fail(session, ERR_NO_MEMORY, NULL);
-    else
-        stream_write(&session->stream, &(struct slice){out.at, out.length}, 1);
-    bytes_free(&out);
     if (is_over(session))
         return;
-    front->with.metrics->logins++;
+    end_greeting(session);
+    session->front->with.metrics->logins++;
+    session->sent.most_names = session->front->with.max_statements;
+    session->sent.defers = session->lease.place->terms.mode == SETTINGS_POOL_MODE_TRANSACTION &&
+                           session->lease.backend == NULL;
     session->held_back = true; /* what was sent ahead of the welcome */
-    rest(session);
+    if (session->lease.backend == NULL) {
+        rest(session);
+        return;
+    }
+    become(session, SESSION_REPLICATING);
+    listen_again(session);
 }
 
-/* Once a server of its pool was seen, every client of the pool can be greeted at once. */
+/* Once a server of its pool was seen, every client of the pool can be greeted at once, but for
+ * one that wants a server of its own. */
 void session_welcome(struct session *session)
 {
-    if (session->lease.place->standard != NULL) {
+    if (session->lease.place->standard != NULL && session->lease.wishes == NULL) {
         welcome(session);
         return;
     }
@@ -576,6 +586,7 @@ const void *session_cancel(struct session *session)
         broker_give_up(&session->lease);
         write_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
         session->sent.refusing = true;
+        session->sent.begun_failed = session->sent.begun_length > 0;
         session->held_back = true;
         rest(session);
         return NULL;

@@ -117,8 +117,8 @@ static bool may_speak(const struct session *session, bool is_ready)
 
     if (stream_queued(&session->stream) > MOST_QUEUED)
         return false;
-    if (relay == NULL)
-        return true;
+    if (relay == NULL) /* it may be in a transaction that has no server yet */
+        return session->sent.begun_length == 0;
     return relay->status == 'I' && !backend_is_mid_answer(session->lease.backend) &&
            (is_ready || (!relay_owes(relay) && !relay->unsynced));
 }
@@ -390,11 +390,14 @@ static bool look_at_next(struct session *session, struct slice in)
     return true;
 }
 
-size_t subscriptions_look(struct session *session, struct slice in)
+/* How many of the bytes may go now. In session mode the server is the client's, and hears for it.
+ */
+static size_t look(struct session *session, struct slice in)
 {
     const struct subscriptions *mine = session->subscriptions;
 
-    if (session->lease.place->terms.keep_until_the_end || hub_of(session)->with.most_channels == 0)
+    if (session->lease.place->terms.mode == SETTINGS_POOL_MODE_SESSION ||
+        hub_of(session)->with.most_channels == 0)
         return in.length;
     session->half_seen = false;
     if (mine != NULL && mine->check != UNCHECKED)
@@ -405,13 +408,20 @@ size_t subscriptions_look(struct session *session, struct slice in)
         ;
     mine = session->subscriptions;
     if (mine != NULL && mine->gated && session->lease.backend != NULL && may_share(session))
-        session->lease.backend->relay.listens_elsewhere = true;
+        session->lease.backend->relay.listening.elsewhere = true;
     return session->cleared < in.length ? session->cleared : in.length;
 }
 
-void subscriptions_passed(struct session *session, size_t used)
+size_t subscriptions_pass(struct session *session, struct slice in, struct relay_plan *plan)
 {
+    struct slice allowed = {in.at, look(session, in)};
+    size_t used = relay_from_client(relay_of(session), &session->sent, allowed, plan);
+
     session->cleared -= used < session->cleared ? (uint32_t)used : session->cleared;
+    if (plan->verdict == RELAY_GO_ON && allowed.length < in.length)
+        plan->verdict = RELAY_WAITS;
+    subscriptions_deliver(session); /* it may just have ended a transaction that had no server */
+    return used;
 }
 
 static void on_told(struct channels_subscriber *subscriber, bool listening)
@@ -442,11 +452,11 @@ static void doubt_unlistened(struct subscriptions *mine, struct relay *relay)
 {
     const char *name = NULL;
 
-    if (relay->discarded || (relay->unlistened && mine->unlistened_all))
+    if (relay->listening.discarded || (relay->listening.unlistened && mine->unlistened_all))
         channels_doubt(&mine->subscriber, NULL);
-    while (relay->unlistened && (name = next_name(&mine->unlistened, name)) != NULL)
+    while (relay->listening.unlistened && (name = next_name(&mine->unlistened, name)) != NULL)
         channels_doubt(&mine->subscriber, name);
-    relay->discarded = relay->unlistened = false;
+    relay->listening.discarded = relay->listening.unlistened = false;
 }
 
 void subscriptions_note(struct session *session, const struct relay_plan *plan)
@@ -523,7 +533,7 @@ bool subscriptions_check(struct session *session)
         return ask(session, "SELECT pg_catalog.pg_listening_channels()");
     case CHECKING:
         mine->check = UNCHECKED;
-        relay->listens_elsewhere = false;
+        relay->listening.elsewhere = false;
         if (!confirm(mine))
             return false;
         relay->pinned &= ~(1u << RELAY_PIN_LISTEN);

@@ -1,7 +1,7 @@
 /*
  * proxy/fronts/postgres/subscriptions.h - what a client listens to without keeping a server.
  *
- *      allowed = subscriptions_look(session, in);       before the relay is shown bytes
+ *      used = subscriptions_pass(session, in, &plan);   instead of relay_from_client
  *      subscriptions_note(session, plan);               when its server has answered
  *      if (subscriptions_check(session)) ...            when its server owes nothing
  *
@@ -28,9 +28,10 @@ struct session;
 
 extern const struct hub_events subscriptions_events;
 
-/* How many of the bytes may go to the relay now; tell it how many of them did. */
-size_t subscriptions_look(struct session *session, struct slice in) MUST_CHECK;
-void subscriptions_passed(struct session *session, size_t used);
+/* What relay_from_client would do, with the bytes that may go now. RELAY_WAITS also when some may
+ * not: session_go_on comes from here. */
+size_t subscriptions_pass(struct session *session, struct slice in,
+                          struct relay_plan *plan) MUST_CHECK;
 
 void subscriptions_note(struct session *session, const struct relay_plan *plan);
 
