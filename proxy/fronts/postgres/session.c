@@ -6,6 +6,7 @@
 #include "drivers/postgres/wire.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/postgres/greeting.h"
+#include "proxy/fronts/postgres/subscriptions.h"
 
 /* More than that queued for one side, and the other is not read until it has been taken. */
 enum { MOST_QUEUED = 64 * 1024 };
@@ -112,6 +113,7 @@ static void begin_anew(struct session *session)
 /* Whatever it has of a pool it has no more. */
 static void detach(struct session *session)
 {
+    subscriptions_end(session);
     if (session->lease.backend != NULL)
         broker_leave(&session->lease, &session->sent);
     else
@@ -220,7 +222,7 @@ static enum session_state occupation(struct session *session)
 
     if (session->lease.client.own)
         return SESSION_REPLICATING;
-    if (relay_is_half_sent(&session->sent))
+    if (relay_is_half_sent(&session->sent) || session->half_seen)
         return SESSION_SENDING;
     if (relay_owes(relay))
         return SESSION_WORKING;
@@ -263,6 +265,9 @@ static void obey(struct session *session, const struct relay_plan *plan)
     case RELAY_TERMINATED:
         session_close(session);
         break;
+    case RELAY_TOO_MANY_NAMES:
+        session_fail(session, ERR_TOO_MANY_STATEMENTS, NULL);
+        break;
     case RELAY_BROKEN:
         snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
                  plan->unknown_type, plan->unknown_length);
@@ -274,15 +279,17 @@ static void obey(struct session *session, const struct relay_plan *plan)
 static size_t pass_on(struct session *session, struct slice in)
 {
     struct relay_plan plan;
-    size_t used = relay_from_client(relay_of(session), &session->sent, in, &plan);
+    size_t used = subscriptions_pass(session, in, &plan);
 
-    if (plan.count > 0)
+    if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
     if (plan.back.length > 0)
         stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
         stream_write(&session->stream,
                      session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
+    metrics_of(session)->queries += plan.queries;
+    metrics_of(session)->transactions += plan.transactions;
     if (session->lease.backend == NULL && !is_over(session))
         become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
@@ -334,6 +341,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
         metrics->bytes_to_clients += plan->slices[i].length;
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
+    subscriptions_note(session, plan);
     if (plan->queries > 0 && session->state != SESSION_REPLICATING) {
         uint64_t now = now_us();
 
@@ -353,8 +361,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
     }
 }
 
-/* What the client has sent ahead is looked at again. */
-static void go_on(struct session *session)
+void session_go_on(struct session *session)
 {
     if (!session->in_bytes) /* else that is just what happens */
         stream_again(&session->stream);
@@ -371,7 +378,7 @@ static void listen_again(struct session *session)
     }
     stream_read(&session->stream);
     if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The client has no server any more. */
@@ -379,6 +386,7 @@ static void rest(struct session *session)
 {
     become(session, SESSION_RESTING);
     session->server_paused = false;
+    subscriptions_rest(session);
     if (session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else
@@ -398,6 +406,11 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_IN_BLOCK, NULL);
         return;
     }
+    if (subscriptions_check(session)) {
+        if (lease->backend != NULL)
+            become(session, SESSION_WORKING);
+        return;
+    }
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -407,7 +420,7 @@ static void on_turn(struct broker_lease *lease)
     if (session->state == SESSION_PINNED && session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The server takes again what its client sends. */
@@ -421,6 +434,7 @@ static void on_drained(struct stream *stream)
 {
     struct session *session = session_of(stream);
 
+    subscriptions_deliver(session);
     if (session->state == SESSION_RESTING)
         listen_again(session);
     else if (session->server_paused && session->lease.backend != NULL)
@@ -445,7 +459,7 @@ static void on_granted(struct broker_lease *lease)
     become(session, SESSION_WORKING);
     session->asked_us = session->query_us = now_us();
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
-    go_on(session);
+    session_go_on(session);
 }
 
 static void on_refused(struct broker_lease *lease, enum err why, const char *text)
@@ -461,13 +475,12 @@ static void on_lost(struct broker_lease *lease, const char *why, bool told, bool
 {
     struct session *session = lessee(lease);
 
-    if (cut) {
+    if (cut)
         session_close(session); /* nothing can be said in the middle of a message */
-    } else if (told) {
+    else if (told)
         leave(session);
-    } else {
+    else
         session_fail(session, ERR_BACKEND_LOST, why);
-    }
 }
 
 static const struct broker_events lease_events = {
@@ -531,7 +544,9 @@ static void welcome(struct session *session)
         return;
     end_greeting(session);
     session->front->with.metrics->logins++;
-    session->sent.defers = session->lease.place->terms.mode == SETTINGS_POOL_MODE_TRANSACTION;
+    session->sent.most_names = session->front->with.max_statements;
+    session->sent.defers = session->lease.place->terms.mode == SETTINGS_POOL_MODE_TRANSACTION &&
+                           session->lease.backend == NULL;
     session->held_back = true; /* what was sent ahead of the welcome */
     if (session->lease.backend == NULL) {
         rest(session);
@@ -541,8 +556,7 @@ static void welcome(struct session *session)
     listen_again(session);
 }
 
-/* Once a server of its pool was seen, every client of the pool can be greeted at once, but for
- * one that wants a server of its own. */
+/* Once a server of its pool was seen, it can be greeted at once, unless it wants one of its own. */
 void session_welcome(struct session *session)
 {
     if (session->lease.place->standard != NULL && session->lease.wishes == NULL) {
