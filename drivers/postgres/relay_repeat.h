@@ -5,8 +5,10 @@
  * 48), and its client cannot help it. So from then on no server's plans are relied on: each is made
  * anew when it is used next. And the batch is kept that begins with a Bind or Describe of a
  * statement, outside of any transaction: if that is refused, nothing of it has been executed, and
- * it is sent again. Only if it describes what it asks for: else its client would read new rows as
- * it has learned to read the old ones, and must be told, as PostgreSQL itself would tell it.
+ * it is sent again. Only if it describes all that it binds: else its client would read new rows as
+ * it has learned to read the old ones, and must be told, as PostgreSQL itself would tell it
+ * (relay_shapes.h). And only until the client has got an answer to any of it, but for the
+ * description of parameters, which it gets once.
  *
  *      NOTHING --> RECORDED --> COMPLETE --> WANTED --> DUE --> AGAIN --> NOTHING
  *                  the Bind     its Sync     refused    ready   sent again

@@ -5,6 +5,7 @@
  *      switch (relay_steps_find_place(relay, &name, statement, &as)) ...
  *      relay_steps_parse_ahead(relay, plan, statement, &as);      the server must have it
  *      relay_steps_add(relay, statement, &name, &as);             what a Parse will change
+ *      relay_steps_learn(relay, RELAY_SHAPE, &name, &as);         what a Describe will teach
  *
  * What a message will change is a step. It is done when the server has answered, and dropped with
  * what the server drops (traps 13, 14): until then a later message of the same batch counts on it,

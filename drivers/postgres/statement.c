@@ -111,10 +111,14 @@ static struct slice shorten(struct slice name)
 
 static struct statement_name *find(const struct statement_names *names, struct slice name)
 {
-    struct statement_name *n = NULL;
+    struct statement_name *n = names->found;
 
     name = shorten(name);
+    if (n != NULL && n->length == name.length && memcmp(n->text, name.at, name.length) == 0)
+        return n;
     HASH_FIND(hh, names->all, name.at, name.length, n);
+    if (n != NULL)
+        ((struct statement_names *)(uintptr_t)names)->found = n;
     return n;
 }
 
@@ -151,6 +155,8 @@ void statement_names_touch(struct statement_names *names, struct slice name)
 
 static void drop(struct statement_names *names, struct statement_name *n)
 {
+    if (names->found == n)
+        names->found = NULL;
     HASH_DEL(names->all, n);
     unlink_it(names, n);
     names->count--;

@@ -56,6 +56,7 @@ uint64_t statement_id(const struct statement *statement);
 struct statement_names {
     struct statement_name *all;
     struct statement_name *oldest, *newest; /* in the order of their last use */
+    struct statement_name *found;           /* who has asked for one often asks again */
     size_t count;
 };
 
