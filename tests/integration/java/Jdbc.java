@@ -1,5 +1,5 @@
 // PostgreSQL's JDBC driver, which prepares on the server from the first execution on.
-// usage: java -cp postgresql.jar Jdbc.java PORT
+// usage: java -cp postgresql.jar Jdbc.java PORT [SCENARIO...]
 //
 // Runs each scenario with many connections at once, and prints a line for what each of them saw.
 // A scenario that fails is told on stderr, and the next one runs.
@@ -96,6 +96,7 @@ public class Jdbc {
 
     static int port;
     static int failures;
+    static List<String> wanted;
 
     static Connection open(String... properties) throws SQLException {
         Properties all = new Properties();
@@ -311,6 +312,9 @@ public class Jdbc {
     }
 
     static void all(ExecutorService threads, String name, Scenario scenario, String... properties) throws Exception {
+        if (!wanted.isEmpty() && !wanted.contains(name)) {
+            return;
+        }
         CyclicBarrier barrier = new CyclicBarrier(CLIENTS);
         List<Future<Client>> running = new ArrayList<>();
         for (int number = 0; number < CLIENTS; number++) {
@@ -323,9 +327,10 @@ public class Jdbc {
                 return client;
             }));
         }
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(2 * SECONDS);
         for (Future<Client> each : running) {
             try {
-                Client client = each.get(2 * SECONDS, TimeUnit.SECONDS);
+                Client client = each.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
                 System.out.println(name + " " + client.number + ": " + String.join("; ", client.heard));
             } catch (ExecutionException | TimeoutException error) {
                 System.err.println(name + ": " + error);
@@ -337,6 +342,7 @@ public class Jdbc {
 
     public static void main(String[] arguments) throws Exception {
         port = Integer.parseInt(arguments[0]);
+        wanted = List.of(arguments).subList(1, arguments.length);
         ExecutorService threads = Executors.newFixedThreadPool(CLIENTS, (task) -> {
             Thread thread = new Thread(task);
             thread.setDaemon(true);

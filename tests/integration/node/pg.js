@@ -1,5 +1,5 @@
 'use strict';
-// npm's pg, and its cursor and stream. usage: node pg.js PORT
+// npm's pg, and its cursor and stream. usage: node pg.js PORT [SCENARIO...]
 
 const { Client, Pool } = require('pg');
 const Cursor = require('pg-cursor');
@@ -11,6 +11,7 @@ const CLIENTS = 30;
 
 async function connected(talk) {
   const client = new Client(server);
+  client.on('error', () => {}); // its queries fail too, and tell
   await client.connect();
   try {
     return await talk(client);

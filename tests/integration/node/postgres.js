@@ -1,5 +1,5 @@
 'use strict';
-// npm's postgres, which prepares what it sends. usage: node postgres.js PORT
+// npm's postgres, which prepares what it sends. usage: node postgres.js PORT [SCENARIO...]
 
 const postgres = require('postgres');
 const { SECONDS, failure, run, within } = require('./talk.js');
