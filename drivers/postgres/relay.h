@@ -45,17 +45,22 @@ enum {
     RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
     RELAY_MOST_BACK = 160, /* ... and back to the client */
     RELAY_MOST_STEPS = 32,
+    RELAY_MOST_BEGIN = 70,      /* ... of a BEGIN that waits for what follows */
     RELAY_MOST_REPEATED = 2048, /* bytes of a batch that can be sent again */
 };
 
 /* Where a client is in its messages, and what it has prepared; its session's. Start from all zero,
  * and end with statement_names_clear(&sent->names). */
 struct relay_sent {
-    uint32_t remaining;           /* bytes of the message body still to come */
-    bool swallow;                 /* which nobody wants */
-    bool refusing;                /* its request was refused: all of it is swallowed, up to where a
-                                   * server would answer ReadyForQuery. The caller's to set. */
-    bool in_batch;                /* the request refused is a batch, which only a Sync ends */
+    uint32_t remaining; /* bytes of the message body still to come */
+    bool swallow;       /* which nobody wants */
+    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
+                         * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
+    bool defers;        /* its transactions may begin later (relay_defer.h). The caller's to set */
+    bool begun_failed;  /* ... and it has failed: the caller's to set, when that is begun */
+    uint8_t begun_length; /* it has begun one that no server knows of */
+    uint8_t begun[RELAY_MOST_BEGIN];
     struct statement_names names; /* what the client calls its statements */
 };
 

@@ -1,3 +1,4 @@
+#include "drivers/postgres/relay_defer.h"
 #include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
@@ -156,18 +157,21 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
 }
 
 /* Whether the next message can be dealt with now; if not, for the reason in plan->verdict. */
-static bool is_due(struct relay *relay, const struct relay_sent *sent, struct slice message,
+static bool is_due(struct relay *relay, struct relay_sent *sent, struct slice message,
                    struct relay_plan *plan)
 {
     if (message.length < RELAY_HEADER || message.length < needed_from_client(message))
         return false;
     plan->verdict = judge(relay, message, plan);
-    if (plan->verdict == RELAY_NEEDS_SERVER && sent->refusing)
-        plan->verdict = RELAY_GO_ON;
-    else if (plan->verdict == RELAY_NEEDS_SERVER && !is_worth_a_server(message)) {
-        plan->verdict = RELAY_GO_ON;
+    if (plan->verdict != RELAY_NEEDS_SERVER)
+        return plan->verdict == RELAY_GO_ON;
+    plan->verdict = RELAY_GO_ON;
+    if (sent->refusing)
+        return true;
+    if (!is_worth_a_server(message))
         return false;
-    }
+    if (!relay_defer_answers(sent, message, plan) && !sent->refusing)
+        plan->verdict = RELAY_NEEDS_SERVER;
     return plan->verdict == RELAY_GO_ON;
 }
 
@@ -195,10 +199,12 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
     if (relay != NULL)
         relay->names.own_length = relay->names.back_length = 0;
+    if (relay != NULL && sent->begun_length > 0 && in.length > 0)
+        relay_defer_begin(relay, sent, plan);
     while (used < in.length && relay_has_room(plan)) {
         size_t part, replaced = 0;
 
-        if (sent->remaining == 0 && plan->refused)
+        if (sent->remaining == 0 && (plan->refused || (relay == NULL && plan->back.length > 0)))
             break;
         if (sent->remaining == 0 &&
             !begin_client_message(relay, sent, (struct slice){in.at + used, in.length - used}, plan,
