@@ -190,6 +190,7 @@ static enum err set_up_front(struct worker *worker)
                 .count = (int)settings->tcp_keepcnt,
             },
         .max_clients = settings->max_client_conn,
+        .max_statements = settings->max_client_prepared_statements,
         .log_connections = settings->log_connections,
         .log_disconnections = settings->log_disconnections,
         .log_pooler_errors = settings->log_pooler_errors,

@@ -152,7 +152,9 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
     relay->in_batch = false;
     if (ours)
         return;
-    if (relay_repeat_hides(relay)) {
+    if (relay->by_statement && status != 'I')
+        relay->in_block = relay->swallow = true;
+    else if (relay_repeat_hides(relay)) {
         relay_repeat_ready(relay, plan);
         return;
     }

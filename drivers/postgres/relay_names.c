@@ -110,6 +110,10 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
         relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
         return true;
     }
+    if (relay->client->most_names > 0 && relay->client->names.count >= relay->client->most_names) {
+        plan->verdict = RELAY_TOO_MANY_NAMES;
+        return false;
+    }
     if (seen->length > WHOLE) /* it is not kept, so its client must stay where it is */
         relay->pinned |= 1u << RELAY_PIN_STATEMENT;
     statement = seen->length > WHOLE ? statement_opaque(relay->names.set)

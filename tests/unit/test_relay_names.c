@@ -348,6 +348,17 @@ Story(and_so_may_one_that_only_we_answer)
     }
 }
 
+Story(a_client_has_no_more_of_them_than_it_may)
+{
+    sent.most_names = 2;
+    prepare("s1", "a");
+    prepare("s2", "b");
+    client_sends("Parse - c; Sync");
+    cr_assert_eq(verdict, RELAY_GO_ON);
+    client_sends("Parse s3 c; Sync");
+    cr_assert_eq(verdict, RELAY_TOO_MANY_NAMES);
+}
+
 /* ---- what makes a server forget ---------------------------------------------------------- */
 
 Story(deallocate_all_and_discard_all_forget_all)
@@ -398,7 +409,8 @@ Story(what_a_gone_client_has_prepared_the_server_still_has)
     client_sends("Parse s1 select; Bind s1; Execute");
     cr_assert(relay_abandon(&relay, &sent, &out));
     statement_names_clear(&sent.names);
-    server_sends("ParseComplete; BindComplete; CommandComplete A; ReadyForQuery I");
+    server_sends("ParseComplete; BindComplete; CommandComplete A");
+    server_sends("CommandComplete ROLLBACK; ReadyForQuery I; ReadyForQuery I");
     client_gets("");
     the_server_is_free();
     bytes_free(&out);

@@ -36,6 +36,7 @@ struct front_options {
         limits_ms[SESSION_STATE_COUNT]; /* how long a session may be in each state; 0: no limit */
     struct peer_keepalive keepalive;
     size_t max_clients;
+    size_t max_statements; /* prepared by one of them; 0: any number */
     bool log_connections, log_disconnections, log_pooler_errors;
 };
 

@@ -5,6 +5,7 @@
  *          |                         ^  |        ^ |       '-------------'
  *          |                         |  `-> BEGUN '|                    |
  *          |                         `-------------^--------------------'
+ *          |          `--> REPLICATING
  *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
  *
  * What a session does with bytes, where it may go from each state, and what it says when
@@ -19,6 +20,7 @@
 #define PROXY_FRONTS_POSTGRES_SESSION_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "drivers/peer.h"
 #include "drivers/stream.h"
 #include "proxy/broker.h"
@@ -37,6 +39,7 @@ struct greeting;
     X(WORKING,   "active")              /* is owed an answer by its server */                    \
     X(HOLDING,   "idle_in_transaction") /* keeps its server, in mid-transaction */               \
     X(PINNED,    "idle_pinned")         /* keeps its server for what it has set up there */      \
+    X(REPLICATING, "replicating")       /* has a server of its own until it leaves */ \
     X(CANCELING, "canceling")           /* no client: a cancel request, until it was delivered */ \
     X(LEAVING,   "leaving")             /* is told our last words */                             \
     X(CLOSING,   "closing")
@@ -96,6 +99,9 @@ const void *session_cancel(struct session *session);
 /* It has been in its state for too long. */
 void session_expire(struct session *session);
 
+/* In the log. */
 struct log_who session_who(const struct session *session, char address[64]);
+void session_who_says(const struct session *session, enum log_level level, const char *what,
+                      const char *why);
 
 #endif
