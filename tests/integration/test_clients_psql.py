@@ -102,7 +102,7 @@ def test_psql_s_commands_do_what_they_always_do(compare, postgres, folder):
 
 def bind(postgres, port, _number, ready):
     ready()
-    return run(psql(postgres, port, "-At"), "select $1::int + $2::int, $3 \\bind 1 2 it''s \\g\nselect $1 \\bind again \\g\n")
+    return run(psql(postgres, port, "-At"), "select $1::int + $2::int, $3 \\bind 1 2 'it''s' \\g\nselect $1 \\bind again \\g\n")
 
 
 def test_psql_binds_parameters(compare, postgres):

@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -42,12 +43,14 @@ public class Jdbc {
     // One of many: its number, its connection, what it saw, and where it waits for the others.
     static class Client {
         final int number;
+        final ExecutorService threads;
         final CyclicBarrier barrier;
         final List<String> heard = new ArrayList<>();
         final Connection connection;
 
-        Client(int number, CyclicBarrier barrier, String... properties) throws SQLException {
+        Client(int number, ExecutorService threads, CyclicBarrier barrier, String... properties) throws SQLException {
             this.number = number;
+            this.threads = threads;
             this.barrier = barrier;
             this.connection = open(properties);
         }
@@ -293,8 +296,21 @@ public class Jdbc {
     static void cancels(Client client) throws Exception {
         client.meet();
         try (PreparedStatement sleep = client.connection.prepareStatement("select pg_sleep(?)")) {
-            sleep.setQueryTimeout(1); // cancels by another connection
-            client.ask(sleep, 60);
+            if (client.number == 0) {
+                sleep.setQueryTimeout(1); // the driver cancels by another connection
+                client.ask(sleep, 60);
+            } else {
+                CountDownLatch over = new CountDownLatch(1);
+                Future<?> canceller = client.threads.submit(() -> {
+                    while (!over.await(200, TimeUnit.MILLISECONDS)) { // nobody tells when the query has arrived
+                        sleep.cancel();
+                    }
+                    return null;
+                });
+                client.ask(sleep, 60);
+                over.countDown();
+                canceller.get(SECONDS, TimeUnit.SECONDS);
+            }
             client.ask("select ?::int", client.number);
         }
         try (CallableStatement call = client.connection.prepareCall("{? = call upper(?)}")) {
@@ -320,7 +336,7 @@ public class Jdbc {
         for (int number = 0; number < CLIENTS; number++) {
             int own = number;
             running.add(threads.submit(() -> {
-                Client client = new Client(own, barrier, properties);
+                Client client = new Client(own, threads, barrier, properties);
                 try (Connection connection = client.connection) {
                     scenario.run(client);
                 }
@@ -343,7 +359,7 @@ public class Jdbc {
     public static void main(String[] arguments) throws Exception {
         port = Integer.parseInt(arguments[0]);
         wanted = List.of(arguments).subList(1, arguments.length);
-        ExecutorService threads = Executors.newFixedThreadPool(CLIENTS, (task) -> {
+        ExecutorService threads = Executors.newCachedThreadPool((task) -> {
             Thread thread = new Thread(task);
             thread.setDaemon(true);
             return thread;
