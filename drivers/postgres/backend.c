@@ -461,10 +461,20 @@ bool backend_is_mid_answer(const struct backend *backend)
     return backend->relay.remaining > 0 && !backend->relay.swallow;
 }
 
+bool backend_is_settled(const struct backend *backend, const struct relay_sent *sent)
+{
+    return backend->whole && backend->canceling == 0 && relay_is_settled(&backend->relay, sent);
+}
+
+void backend_ask(struct backend *backend, const char *sql)
+{
+    REQUIRE(backend->state == BACKEND_LEASED);
+    ask_query(backend, sql);
+}
+
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
 {
-    return backend->whole && backend->canceling == 0 && backend->relay.pinned == 0 &&
-           relay_is_settled(&backend->relay, sent);
+    return backend->relay.pinned == 0 && backend_is_settled(backend, sent);
 }
 
 enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent)

@@ -92,6 +92,7 @@ struct relay_plan {
     uint32_t unknown_length; /* ... and length */
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
     struct slice failure;    /* beginning of the error that answers what we asked, or empty */
+    struct slice row;        /* body of a DataRow that answers it, or empty */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
     struct slice back;       /* relay_from_client: for the client itself, at once */
@@ -150,6 +151,14 @@ struct relay_record {
     uint8_t bytes[RELAY_MOST_REPEATED];
 };
 
+/* LISTEN and UNLISTEN. */
+struct relay_listening {
+    bool elsewhere; /* what its client listens to comes to it by another way. The caller's to set,
+                     * before a LISTEN is sent. */
+    bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
+    bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
+};
+
 struct relay {
     uint32_t remaining;     /* of the server's message whose header was seen */
     uint8_t status;         /* of the last ReadyForQuery: 'I', 'T' or 'E' */
@@ -169,11 +178,19 @@ struct relay {
     uint32_t reports;       /* ... and new values that the server has reported */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
+    struct relay_listening listening;
     struct owed owed;
     struct relay_sent *client; /* who is attached; lent */
     struct relay_record record;
     struct relay_names names;
 };
+
+/* Whether its client gets what is notified to this server. */
+static inline bool relay_hears(const struct relay *relay)
+{
+    return (relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) != 0 ||
+           ((relay->pinned & 1u << RELAY_PIN_LISTEN) != 0 && !relay->listening.elsewhere);
+}
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. statements are those of
  * all connections that may have the same client, or NULL: then a named one pins. most: how many of

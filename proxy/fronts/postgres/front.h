@@ -20,6 +20,7 @@
 #include "drivers/stream.h"
 #include "proxy/broker.h"
 #include "proxy/fronts/postgres/session.h"
+#include "proxy/hub.h"
 #include "proxy/metrics.h"
 #include "proxy/terms.h"
 
@@ -27,6 +28,7 @@
 struct front_options {
     struct stream_home *streams;
     struct broker *broker;
+    struct hub *hub;
     struct alarm *alarm;
     struct log *log;
     struct metrics_process *metrics;

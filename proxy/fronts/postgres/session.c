@@ -6,6 +6,7 @@
 #include "drivers/postgres/wire.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/postgres/greeting.h"
+#include "proxy/fronts/postgres/subscriptions.h"
 
 /* More than that queued for one side, and the other is not read until it has been taken. */
 enum { MOST_QUEUED = 64 * 1024 };
@@ -112,6 +113,7 @@ static void begin_anew(struct session *session)
 /* Whatever it has of a pool it has no more. */
 static void detach(struct session *session)
 {
+    subscriptions_end(session);
     if (session->lease.backend != NULL)
         broker_leave(&session->lease, &session->sent);
     else
@@ -220,7 +222,7 @@ static enum session_state occupation(struct session *session)
 
     if (session->lease.client.own)
         return SESSION_REPLICATING;
-    if (relay_is_half_sent(&session->sent))
+    if (relay_is_half_sent(&session->sent) || session->half_seen)
         return SESSION_SENDING;
     if (relay_owes(relay))
         return SESSION_WORKING;
@@ -277,15 +279,17 @@ static void obey(struct session *session, const struct relay_plan *plan)
 static size_t pass_on(struct session *session, struct slice in)
 {
     struct relay_plan plan;
-    size_t used = relay_from_client(relay_of(session), &session->sent, in, &plan);
+    size_t used = subscriptions_pass(session, in, &plan);
 
-    if (plan.count > 0)
+    if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
     if (plan.back.length > 0)
         stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
         stream_write(&session->stream,
                      session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
+    metrics_of(session)->queries += plan.queries;
+    metrics_of(session)->transactions += plan.transactions;
     if (session->lease.backend == NULL && !is_over(session))
         become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
@@ -337,6 +341,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
         metrics->bytes_to_clients += plan->slices[i].length;
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
+    subscriptions_note(session, plan);
     if (plan->queries > 0 && session->state != SESSION_REPLICATING) {
         uint64_t now = now_us();
 
@@ -356,8 +361,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
     }
 }
 
-/* What the client has sent ahead is looked at again. */
-static void go_on(struct session *session)
+void session_go_on(struct session *session)
 {
     if (!session->in_bytes) /* else that is just what happens */
         stream_again(&session->stream);
@@ -374,7 +378,7 @@ static void listen_again(struct session *session)
     }
     stream_read(&session->stream);
     if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The client has no server any more. */
@@ -382,6 +386,7 @@ static void rest(struct session *session)
 {
     become(session, SESSION_RESTING);
     session->server_paused = false;
+    subscriptions_rest(session);
     if (session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else
@@ -401,6 +406,11 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_IN_BLOCK, NULL);
         return;
     }
+    if (subscriptions_check(session)) {
+        if (lease->backend != NULL)
+            become(session, SESSION_WORKING);
+        return;
+    }
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -410,7 +420,7 @@ static void on_turn(struct broker_lease *lease)
     if (session->state == SESSION_PINNED && session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The server takes again what its client sends. */
@@ -424,6 +434,7 @@ static void on_drained(struct stream *stream)
 {
     struct session *session = session_of(stream);
 
+    subscriptions_deliver(session);
     if (session->state == SESSION_RESTING)
         listen_again(session);
     else if (session->server_paused && session->lease.backend != NULL)
@@ -448,7 +459,7 @@ static void on_granted(struct broker_lease *lease)
     become(session, SESSION_WORKING);
     session->asked_us = session->query_us = now_us();
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
-    go_on(session);
+    session_go_on(session);
 }
 
 static void on_refused(struct broker_lease *lease, enum err why, const char *text)
