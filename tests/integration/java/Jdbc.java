@@ -115,8 +115,8 @@ public class Jdbc {
 
     // The driver names its statements S_1, S_2...: the same names in all clients, for other texts.
     static void prepared(Client client) throws Exception {
-        String[] texts = {"select ?::int + 1", "select ?::int || ' of " + client.number + "'", "select ?::int8 * 2", "select ?::int / 0",
-            "select n from generate_series(1, ?) n where n < 3"};
+        String[] texts = {"select ?::int + 1", "select ?::int || ' of " + client.number + "'", "select ?::int8 * 2",
+            "select ?::int / 0", "select n from generate_series(1, ?) n where n < 3"};
         List<PreparedStatement> statements = new ArrayList<>();
         for (int i = 0; i < texts.length; i++) {
             statements.add(client.connection.prepareStatement(texts[(i + client.number) % texts.length]));
@@ -132,8 +132,8 @@ public class Jdbc {
         for (PreparedStatement statement : statements) {
             statement.close();
         }
-        for (int n = 0; n < 20; n++) {
-            client.ask("select ?::text, " + n, "text " + client.number); // more than preparedStatementCacheQueries: some are closed
+        for (int n = 0; n < 20; n++) { // more than preparedStatementCacheQueries: some are closed
+            client.ask("select ?::text, " + n, "text " + client.number);
         }
     }
 
@@ -160,8 +160,8 @@ public class Jdbc {
             client.hear(error.getSQLState());
         }
         client.connection.rollback();
-        try (PreparedStatement insert = client.connection.prepareStatement("insert into " + table + " values (?, 'own') returning n",
-                Statement.RETURN_GENERATED_KEYS)) {
+        try (PreparedStatement insert = client.connection.prepareStatement(
+                "insert into " + table + " values (?, 'own') returning n", Statement.RETURN_GENERATED_KEYS)) {
             for (int n = 1000; n < 1005; n++) {
                 insert.setInt(1, n);
                 insert.addBatch();
@@ -176,7 +176,8 @@ public class Jdbc {
 
     static void cursors(Client client) throws Exception {
         client.connection.setAutoCommit(false);
-        try (PreparedStatement statement = client.connection.prepareStatement("select n, ?::int from generate_series(1, 500) n")) {
+        String rowsOf = "select n, ?::int from generate_series(1, 500) n";
+        try (PreparedStatement statement = client.connection.prepareStatement(rowsOf)) {
             for (int turn = 0; turn < 2; turn++) {
                 statement.setFetchSize(30);
                 statement.setInt(1, client.number);
@@ -224,7 +225,8 @@ public class Jdbc {
 
     static void isolation(Client client) throws Exception {
         client.connection.setReadOnly(client.number % 2 == 0);
-        client.connection.setTransactionIsolation(client.number % 3 == 0 ? Connection.TRANSACTION_SERIALIZABLE : Connection.TRANSACTION_REPEATABLE_READ);
+        client.connection.setTransactionIsolation(
+            client.number % 3 == 0 ? Connection.TRANSACTION_SERIALIZABLE : Connection.TRANSACTION_REPEATABLE_READ);
         client.meet();
         client.connection.setAutoCommit(false);
         for (int turn = 0; turn < 3; turn++) {
@@ -248,7 +250,9 @@ public class Jdbc {
     }
 
     static void notifications(Client client) throws Exception {
-        try (Connection teller = open(); Statement tells = teller.createStatement(); Statement listens = client.connection.createStatement()) {
+        try (Connection teller = open();
+             Statement tells = teller.createStatement();
+             Statement listens = client.connection.createStatement()) {
             listens.execute("listen own_" + client.number);
             listens.execute("listen everybody");
             client.meet();
@@ -283,7 +287,8 @@ public class Jdbc {
         byte[] bytes = rows.toString().getBytes(StandardCharsets.UTF_8);
         client.hear(manager.copyIn("copy work.c" + client.number + " from stdin", new ByteArrayInputStream(bytes)));
         try {
-            manager.copyIn("copy work.c" + client.number + " from stdin", new ByteArrayInputStream("x\ty\n".repeat(50000).getBytes()));
+            byte[] wrong = "x\ty\n".repeat(50000).getBytes(StandardCharsets.UTF_8);
+            manager.copyIn("copy work.c" + client.number + " from stdin", new ByteArrayInputStream(wrong));
         } catch (SQLException error) {
             client.hear(error.getSQLState());
         }
@@ -320,7 +325,8 @@ public class Jdbc {
             client.hear(call.getString(1));
         }
         client.hear(client.connection.isValid(5));
-        try (ResultSet tables = client.connection.getMetaData().getTables(null, "public", "thing%", new String[] {"TABLE"})) {
+        String[] kinds = {"TABLE"};
+        try (ResultSet tables = client.connection.getMetaData().getTables(null, "public", "thing%", kinds)) {
             while (tables.next()) {
                 client.hear(tables.getString("TABLE_NAME"));
             }
