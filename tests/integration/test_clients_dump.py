@@ -27,7 +27,8 @@ create table shop.log_else partition of shop.log default;
 create table shop.items (order_id bigint references shop.orders on delete cascade, n int, primary key (order_id, n));
 insert into shop.orders (placed, state, total, raw, words, more, two, span, part)
     select timestamptz '2026-11-21 12:00:00+00' + n * interval '1 hour',
-        (array['new', 'paid', 'it''s sent'])[1 + n % 3]::shop.state, n * 1.25, decode(md5(n::text), 'hex'), array['tab	here', 'back\slash', null, n::text],
+        (array['new', 'paid', 'it''s sent'])[1 + n % 3]::shop.state, n * 1.25, decode(md5(n::text), 'hex'),
+        array['tab	here', 'back\slash', null, n::text],
         jsonb_build_object('n', n), (n, E'line\nbreak')::shop.pair, tstzrange('2026-01-01+00', null), n / 3.0::float8
     from generate_series(1, 3000) n;
 insert into shop.items select id, n from shop.orders, generate_series(1, 3) n;
