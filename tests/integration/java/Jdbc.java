@@ -218,9 +218,6 @@ public class Jdbc {
         client.ask("select * from work.s" + client.number + " order by n");
         client.connection.commit();
         client.ask("select * from work.s" + client.number + " order by n");
-        client.ask("alter table work.s" + client.number + " alter n type bigint");
-        client.ask("select * from work.s" + client.number + " order by n"); // planned for other types
-        client.connection.commit();
     }
 
     static void isolation(Client client) throws Exception {
