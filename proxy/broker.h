@@ -44,7 +44,8 @@ struct broker_terms {
     struct pool_limits limits;
     const char *settings[PARAMETERS_COUNT]; /* what clients get if they do not say; may be NULL */
     bool keep_until_the_end;                /* pool_mode = session */
-    const char *reset_query;                /* may be NULL: nothing is reset */
+    enum state_mode session_state;
+    const char *reset_query; /* may be NULL: nothing is reset */
 };
 
 struct broker_place {
@@ -80,6 +81,7 @@ struct broker_lease {
     struct broker_place *place;
     struct backend *backend;         /* while granted */
     const struct parameters *wanted; /* how its client wants its servers; held */
+    const struct parameters *own;    /* ... and has wanted them when it came; held */
     const struct broker_events *events;
 };
 

@@ -28,8 +28,8 @@
 #include "base/bytes.h"
 #include "drivers/offload.h"
 #include "drivers/postgres/login.h"
-#include "drivers/postgres/parameters.h"
 #include "drivers/postgres/relay.h"
+#include "drivers/postgres/upkeep.h"
 #include "drivers/stream.h"
 
 struct backend;
@@ -78,10 +78,10 @@ struct backend {
     uint64_t id;        /* for the log; the owner's to set */
     struct login *login;
     PGconn *conn;
-    const char *reset_query;             /* in session mode; may be NULL */
-    const struct parameters *parameters; /* as the server has reported them last; held */
-    struct bytes ahead;                  /* ours, and goes with what is sent next */
-    char failure[200];                   /* the server's words about what we asked */
+    const char *reset_query; /* in session mode; may be NULL */
+    struct upkeep upkeep;
+    struct bytes ahead; /* ours, and goes with what is sent next */
+    char failure[200];  /* the server's words about what we asked */
     bool adopted, resetting, half_sent;
     bool whole;         /* no part of a message has come without the rest */
     bool told;          /* its client has heard from the server itself why it ends */
@@ -96,12 +96,24 @@ void backend_close(struct backend *backend);
 /* Whether something has happened to a free backend that the loop has not told yet. */
 bool backend_is_stale(const struct backend *backend);
 
+/* How a client wants its server. NULL: as it is. */
+struct backend_wish {
+    const struct parameters *wanted; /* its settings now ... */
+    const struct parameters *own;    /* ... and when it came, which a RESET goes back to */
+    enum state_mode mode;
+};
+
 /* Its settings become those the client wants, by what goes ahead of its first message. */
-void backend_lease(struct backend *backend, void *client, const struct parameters *wanted);
+void backend_lease(struct backend *backend, void *client, const struct backend_wish *wish);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
 
 /* Whether its client has got the beginning of a message, and not yet its end. */
 bool backend_is_mid_answer(const struct backend *backend);
+
+/* Whether something is to be done that waits for its client to be at rest: it may be left, or there
+ * is something to ask the server. Then backend_see_to asks it. */
+bool backend_is_due(const struct backend *backend, const struct relay_sent *sent);
+void backend_see_to(struct backend *backend, const struct relay_sent *sent);
 
 /* Whether its client has nothing to keep it for. */
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent);
@@ -110,9 +122,10 @@ bool backend_may_be_left(const struct backend *backend, const struct relay_sent 
  * closing is safe. */
 enum backend_leftovers { BACKEND_LEFT_NOTHING, BACKEND_LEFT_STATE, BACKEND_LEFT_UNKNOWN };
 
-/* The client goes, whatever is going on. Its answers go to nobody from now on. */
-enum backend_leftovers backend_leave(struct backend *backend,
-                                     const struct relay_sent *sent) MUST_CHECK;
+/* The client goes, whatever is going on. Its answers go to nobody from now on. Gives how it
+ * wants its next server. */
+enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent,
+                                     const struct parameters **wanted) MUST_CHECK;
 
 /* Cancels what still runs, rolls back, resets what a pinned client left: in session mode by
  * session_reset_query, lent until then, which may be NULL. */

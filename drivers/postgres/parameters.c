@@ -396,7 +396,7 @@ static void write_extras(const struct parameters *from, const struct parameters 
             write_extra(sql, name, value);
 }
 
-static bool have_the_same_extras(const struct parameters *a, const struct parameters *b)
+bool parameters_have_same_extras(const struct parameters *a, const struct parameters *b)
 {
     size_t length = a->length - a->extras;
 
@@ -426,7 +426,7 @@ void parameters_write_sets(const struct parameters *from, const struct parameter
 {
     const char *before = parameters_extra(from, SLICE("role"));
     const char *role = parameters_extra(to, SLICE("role"));
-    bool same = have_the_same_extras(from, to);
+    bool same = parameters_have_same_extras(from, to);
 
     if (!same && before != NULL)
         bytes_print(sql, "%sRESET ROLE", separator(sql));

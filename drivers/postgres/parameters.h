@@ -100,6 +100,8 @@ const struct parameters *parameters_restore_extras(struct parameters_set *set,
 /* NULL: there is none of that name. */
 const char *parameters_extra(const struct parameters *p, struct slice name);
 
+bool parameters_have_same_extras(const struct parameters *a, const struct parameters *b);
+
 /* One after the other, each with the NUL that ends it; NULL begins and ends. */
 const char *parameters_next_extra(const struct parameters *p, const char *name, const char **value);
 

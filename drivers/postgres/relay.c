@@ -6,7 +6,11 @@
 
 void relay_init(struct relay *relay)
 {
-    *relay = (struct relay){.status = 'I', .nobody = true};
+    memset(relay, 0, offsetof(struct relay, owed));
+    relay->status = 'I';
+    relay->nobody = true;
+    relay->owed = (struct owed){0};
+    state_init(&relay->state);
 }
 
 bool relay_owes(const struct relay *relay)
@@ -31,8 +35,7 @@ void relay_attach(struct relay *relay)
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = false;
-    relay->commands = relay->sets = relay->reports =
-        0; /* what a free server reports is nobody's SET */
+    state_init(&relay->state); /* what a free server reports is nobody's SET */
 }
 
 void relay_ask_sync(struct relay *relay, struct bytes *out)
@@ -47,6 +50,13 @@ void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out)
     REQUIRE(relay->owed.length == 0 && !relay->unsynced && !relay->skipping);
     wire_add_query(out, (struct slice){(const uint8_t *)sql, strlen(sql)});
     owed_push(&relay->owed, OWED_QUERY | OWED_OURS);
+}
+
+void relay_ask_question(struct relay *relay, const char *sql, struct bytes *out)
+{
+    relay_ask_query(relay, sql, out);
+    relay->question = true;
+    relay->unanswered = false;
 }
 
 bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct bytes *out)

@@ -38,6 +38,7 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "drivers/postgres/owed.h"
+#include "drivers/postgres/state.h"
 
 enum {
     RELAY_MOST_SLICES = 16,
@@ -73,6 +74,8 @@ struct relay_plan {
     uint32_t unknown_length; /* ... and length */
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
     struct slice failure;    /* beginning of the error that answers what we asked, or empty */
+    struct slice row;        /* body of a DataRow that answers our question, used last; or empty */
+    bool answered;           /* what we asked was answered to its end */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
 };
@@ -82,9 +85,13 @@ struct relay_plan {
 #define RELAY_PINS(X) \
     X(RELAY_PIN_MODE,      "session",   "pool_mode = session")                  \
     X(RELAY_PIN_STATEMENT, "statement", "a named prepared statement")           \
+    X(RELAY_PIN_PREPARE,   "prepare",   "PREPARE")                              \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
-    X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
-    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow")
+    X(RELAY_PIN_CURSOR,    "cursor",    "a cursor WITH HOLD")                   \
+    X(RELAY_PIN_LOCK,      "lock",      "an advisory lock of the session")      \
+    X(RELAY_PIN_TEMP,      "temporary", "a temporary table")                    \
+    X(RELAY_PIN_SETTING,   "setting",   "a setting that cannot follow")         \
+    X(RELAY_PIN_LIBRARY,   "library",   "LOAD")
 /* clang-format on */
 
 enum relay_pin {
@@ -106,12 +113,12 @@ struct relay {
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
-    uint32_t commands;      /* since the last ReadyForQuery: that were completed, ... */
-    uint32_t sets;          /* ... that were a SET, ... */
-    uint32_t reports;       /* ... and new values that the server has reported */
+    bool question;          /* what we asked is a question, which may fail ... */
+    bool unanswered;        /* ... and has */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
     struct owed owed;
+    struct state state; /* what its client leaves in the session */
 };
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. */
@@ -137,6 +144,9 @@ bool relay_is_half_sent(const struct relay_sent *sent);
  * while nothing is owed and nothing is half sent. */
 void relay_ask_sync(struct relay *relay, struct bytes *out);
 void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out);
+
+/* The same, but that it fails spoils nothing: its rows come in plans. */
+void relay_ask_question(struct relay *relay, const char *sql, struct bytes *out);
 
 /* The client is gone or goes: from now on nobody listens. Adds to out what makes the server come to
  * an end. False when that cannot be had, and the connection must be closed. */

@@ -96,9 +96,14 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
 /* How much of its messages the relay must see at once. */
 static size_t needed_from_client(struct slice message)
 {
-    bool named = message.at[0] == WIRE_PARSE && bytes_u32(message.at + 1) > 4;
+    uint32_t body = bytes_u32(message.at + 1) - 4;
+    size_t more = 0;
 
-    return named ? RELAY_HEADER + 1 : RELAY_HEADER;
+    if (message.at[0] == WIRE_PARSE || message.at[0] == WIRE_EXECUTE)
+        more = 1; /* whether it has a name, */
+    else if (message.at[0] == WIRE_BIND)
+        more = 2; /* ... or two */
+    return RELAY_HEADER + (body < more ? body : more);
 }
 
 /* A request that was refused has its end where the server would have said ReadyForQuery. */
@@ -140,11 +145,24 @@ static bool begin_client_message(struct relay *relay, struct relay_sent *sent, s
         refuse(sent, message.at[0], plan);
     if (relay == NULL)
         return true;
+    state_begin(&relay->state, message, relay->owed.asked, relay->skipping);
     account(relay, asked[message.at[0]].owed);
     if (message.at[0] == WIRE_PARSE && sent->remaining > RELAY_HEADER &&
         message.at[RELAY_HEADER] != '\0')
         relay->pinned |= 1u << RELAY_PIN_STATEMENT;
     return true;
+}
+
+/* The texts in it say what it will do to the session. */
+static void read_text(struct relay *relay, const struct relay_sent *sent, struct slice part,
+                      size_t header)
+{
+    if (relay == NULL || sent->swallow)
+        return;
+    if (part.length > header)
+        state_feed(&relay->state, (struct slice){part.at + header, part.length - header});
+    if (sent->remaining == part.length)
+        state_end(&relay->state);
 }
 
 size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
@@ -154,7 +172,7 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
 
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
     while (used < in.length && relay_has_room(plan)) {
-        size_t left = in.length - used, part;
+        size_t left = in.length - used, part, header = sent->remaining == 0 ? RELAY_HEADER : 0;
 
         if (sent->remaining == 0 && plan->refused)
             break;
@@ -162,6 +180,7 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
             !begin_client_message(relay, sent, (struct slice){in.at + used, left}, plan))
             break;
         part = sent->remaining < left ? sent->remaining : left;
+        read_text(relay, sent, (struct slice){in.at + used, part}, header);
         if (!sent->swallow)
             relay_forward(plan, in.at + used, part);
         sent->remaining -= (uint32_t)part;

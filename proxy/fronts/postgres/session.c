@@ -317,7 +317,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         used += now;
         /* Copied data may be the last its server was kept for, and nothing answers it (trap 23). */
         if (now > 0 && session->lease.backend != NULL &&
-            backend_may_be_left(session->lease.backend, &session->sent))
+            backend_is_due(session->lease.backend, &session->sent))
             on_turn(&session->lease);
     } while ((now > 0 || session->state != state) && used < in.length);
     session->in_bytes = false;
@@ -406,6 +406,9 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_SETTING, lease->backend->failure);
         return;
     }
+    backend_see_to(lease->backend, &session->sent);
+    if (lease->backend == NULL) /* it was lost, and that was told */
+        return;
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -494,6 +497,7 @@ static void on_closed(struct stream *stream)
 
     list_remove(&front->sessions[session->state], &session->link);
     parameters_release(&front->with.broker->home.parameters, session->lease.wanted);
+    parameters_release(&front->with.broker->home.parameters, session->lease.own);
     front_strike_off(front, session);
     free(session);
 }
@@ -537,6 +541,7 @@ static void welcome(struct session *session)
         return;
     }
     session->lease.wanted = greeting_write_welcome(session->greeting, session->lease.place, &out);
+    session->lease.own = parameters_hold(session->lease.wanted);
     wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
     wire_add_ready_for_query(&out, 'I');
     end_greeting(session);
