@@ -37,7 +37,8 @@ static void open_server(struct broker_place *place, struct pool_server *server)
 {
     struct broker *broker = place->broker;
     struct backend *backend =
-        backend_open(&broker->home, &place->terms.target, &backend_events, place, server);
+        backend_open(&broker->home, &place->terms.target, place->terms.max_prepared_statements,
+                     &backend_events, place, server);
 
     if (backend == NULL) {
         remember_why(place, err_text(ERR_NO_MEMORY));
@@ -69,7 +70,7 @@ static void grant(struct broker_place *place, const struct pool_order *order)
     if (withdrawn(place, order->server, order->idle_ms))
         return;
     lease->backend = pool_server_connection(order->server);
-    backend_lease(lease->backend, lease,
+    backend_lease(lease->backend, lease, lease->sent,
                   &(struct backend_wish){.wanted = lease->wanted,
                                          .own = lease->own,
                                          .mode = place->terms.session_state});

@@ -45,7 +45,8 @@ struct broker_terms {
     const char *settings[PARAMETERS_COUNT]; /* what clients get if they do not say; may be NULL */
     bool keep_until_the_end;                /* pool_mode = session */
     enum state_mode session_state;
-    const char *reset_query; /* may be NULL: nothing is reset */
+    const char *reset_query;        /* may be NULL: nothing is reset */
+    size_t max_prepared_statements; /* on one server; 0: who prepares by name keeps it */
 };
 
 struct broker_place {
@@ -75,11 +76,12 @@ struct broker {
     void (*canceled)(void *owner, const struct backend *backend);
 };
 
-/* A session's place in all this. Start from all zero, then set place and events. */
+/* A session's place in all this. Start from all zero, then set place, sent and events. */
 struct broker_lease {
     struct pool_client client;
     struct broker_place *place;
     struct backend *backend;         /* while granted */
+    struct relay_sent *sent;         /* its client's; lent */
     const struct parameters *wanted; /* how its client wants its servers; held */
     const struct parameters *own;    /* ... and has wanted them when it came; held */
     const struct broker_events *events;

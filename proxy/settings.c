@@ -113,7 +113,7 @@ static const struct option_row rows[] = {
         "How many server connections a database may have over all pools."},
     {"max_packet_size",             OPTION_BYTES(8, UINT32_MAX), NOT_YET,                      "2147483647",    LIVE,
         "The largest message that is let through."},
-    {"max_prepared_statements",     COUNT,                       NOT_YET,                      "200",           LIVE,
+    {"max_prepared_statements",     COUNT,                       AT(max_prepared_statements),  "200",           LIVE,
         "How many prepared statements a server connection keeps."},
     {"max_user_client_connections", COUNT,                       NOT_YET,                      "0",             LIVE,
         "How many clients a user may have."},

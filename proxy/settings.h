@@ -55,6 +55,7 @@ struct settings {
     enum settings_pool_mode pool_mode; /* always set */
     uint64_t default_pool_size, min_pool_size, max_waiting_clients;
     char *server_reset_query;
+    uint64_t max_prepared_statements;
 
     /* how long */
     uint64_t cancel_wait_timeout_ms;

@@ -109,6 +109,7 @@ static void set_limits(const struct terms *terms, const struct terms_wanted *wan
         to->limits.max_servers = 1;
     to->limits.min_servers =
         rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size : to->limits.max_servers;
+    to->max_prepared_statements = settings->max_prepared_statements;
     to->keep_until_the_end = rules.pool_mode == SETTINGS_POOL_MODE_SESSION;
     to->reset_query = settings->server_reset_query[0] ? settings->server_reset_query : NULL;
 }

@@ -58,7 +58,7 @@ static void ask_query(struct backend *backend, const char *sql)
 
 static void set_free(struct backend *backend)
 {
-    relay_init(&backend->relay);
+    relay_renew(&backend->relay);
     backend->client = NULL;
     become(backend, BACKEND_FREE);
 }
@@ -194,6 +194,14 @@ static void take_note(struct backend *backend, const struct relay_plan *plan)
                 backend->state == BACKEND_LEASED);
 }
 
+static void repeat(struct backend *backend)
+{
+    struct relay_plan plan;
+
+    while (relay_repeat(&backend->relay, &plan))
+        backend_send(backend, plan.slices, plan.count);
+}
+
 static size_t on_bytes(struct stream *stream, struct slice in)
 {
     struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
@@ -205,9 +213,11 @@ static size_t on_bytes(struct stream *stream, struct slice in)
                                 &plan);
         used += now;
         take_note(backend, &plan);
-        if (backend->state == BACKEND_LEASED && now > 0)
+        if (backend->state == BACKEND_LEASED && (now > 0 || plan.count > 0))
             backend->events->answer(backend, &plan);
-    } while (now > 0 && used < in.length);
+        if (plan.repeat)
+            repeat(backend);
+    } while ((now > 0 || plan.count > 0) && used < in.length);
 
     if (backend->state == BACKEND_CLOSING)
         return in.length;
@@ -247,6 +257,7 @@ static void destroy(struct backend *backend)
         shutdown(PQsocket(backend->conn), SHUT_RDWR);
     PQfinish(backend->conn);
     upkeep_fini(&backend->upkeep);
+    relay_fini(&backend->relay);
     bytes_free(&backend->ahead);
     free(backend);
 }
@@ -260,6 +271,7 @@ void backend_close(struct backend *backend)
 {
     backend->state = BACKEND_CLOSING;
     backend->client = NULL;
+    relay_detach(&backend->relay);
     if (backend->adopted)
         stream_pause(&backend->stream);
     if (backend->canceling > 0) /* comes back from on_canceled */
@@ -328,7 +340,8 @@ static void on_login(void *owner, PGconn *conn, const char *why)
 }
 
 struct backend *backend_open(struct backend_home *home, const struct login_target *target,
-                             const struct backend_events *events, void *owner, void *slot)
+                             size_t most_statements, const struct backend_events *events,
+                             void *owner, void *slot)
 {
     struct backend *backend = calloc(1, sizeof(*backend));
 
@@ -339,7 +352,7 @@ struct backend *backend_open(struct backend_home *home, const struct login_targe
     backend->owner = owner;
     backend->slot = slot;
     backend->whole = true;
-    relay_init(&backend->relay);
+    relay_init(&backend->relay, most_statements > 0 ? &home->statements : NULL, most_statements);
     if (upkeep_init(&backend->upkeep, &home->parameters))
         backend->login = login_start(home->streams->loop, target, backend, on_login);
     if (backend->login != NULL)
@@ -356,11 +369,12 @@ bool backend_is_stale(const struct backend *backend)
     return stream_has_unread(&backend->stream);
 }
 
-void backend_lease(struct backend *backend, void *client, const struct backend_wish *wish)
+void backend_lease(struct backend *backend, void *client, struct relay_sent *sent,
+                   const struct backend_wish *wish)
 {
     become(backend, BACKEND_LEASED);
     REQUIRE(backend->client == NULL && backend->canceling == 0);
-    relay_attach(&backend->relay);
+    relay_attach(&backend->relay, sent);
     backend->client = client;
     upkeep_lease(&backend->upkeep, &backend->relay, wish->wanted, wish->own, wish->mode);
     upkeep_adapt(&backend->upkeep, &backend->relay, &backend->ahead);
@@ -435,7 +449,7 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
     if (backend->ahead.length > 0) /* granted, and gone before its first message */
         backend_send(backend, NULL, 0);
     if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
-        relay->nobody = true;
+        relay_detach(relay);
         become(backend, BACKEND_FREE);
         return BACKEND_LEFT_NOTHING;
     }

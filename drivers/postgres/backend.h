@@ -65,6 +65,7 @@ struct backend_home {
     struct stream_home *streams;
     struct offload *cancels;
     struct parameters_set parameters;
+    struct statement_set statements;
 };
 
 struct backend {
@@ -88,9 +89,11 @@ struct backend {
     unsigned canceling; /* cancels that may still hit it */
 };
 
+/* most_statements: how many it may keep prepared for its clients; 0, and who prepares one by name
+ * keeps it. */
 struct backend *backend_open(struct backend_home *home, const struct login_target *target,
-                             const struct backend_events *events, void *owner,
-                             void *slot) MUST_CHECK;
+                             size_t most_statements, const struct backend_events *events,
+                             void *owner, void *slot) MUST_CHECK;
 void backend_close(struct backend *backend);
 
 /* Whether something has happened to a free backend that the loop has not told yet. */
@@ -103,8 +106,10 @@ struct backend_wish {
     enum state_mode mode;
 };
 
-/* Its settings become those the client wants, by what goes ahead of its first message. */
-void backend_lease(struct backend *backend, void *client, const struct backend_wish *wish);
+/* Its settings become those the client wants, by what goes ahead of its first message. sent, where
+ * the client is in its messages, is lent until it is left. */
+void backend_lease(struct backend *backend, void *client, struct relay_sent *sent,
+                   const struct backend_wish *wish);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
 
 /* Whether its client has got the beginning of a message, and not yet its end. */

@@ -5,7 +5,7 @@
 bool owed_holds(const struct owed *owed, uint8_t kind)
 {
     for (unsigned i = 0; i < owed->length; i++)
-        if (owed_entry(owed, i) == kind)
+        if ((owed_entry(owed, i) & (OWED_KIND | OWED_OURS)) == kind)
             return true;
     return false;
 }
@@ -15,7 +15,7 @@ bool owed_ends_in_batch(const struct owed *owed)
     bool in_batch = false;
 
     for (unsigned i = 0; i < owed->length; i++) {
-        uint8_t kind = owed_entry(owed, i) & (uint8_t)~OWED_OURS;
+        uint8_t kind = owed_entry(owed, i) & OWED_KIND;
 
         if (kind == OWED_SYNC)
             in_batch = false;
@@ -27,7 +27,7 @@ bool owed_ends_in_batch(const struct owed *owed)
 
 static bool completes(uint8_t entry)
 {
-    uint8_t kind = entry & (uint8_t)~OWED_OURS;
+    uint8_t kind = entry & OWED_KIND;
 
     return kind == OWED_EXECUTE || kind == OWED_QUERY;
 }
@@ -75,10 +75,10 @@ bool owed_pop(struct owed *owed)
     return marked;
 }
 
-bool owed_drop_until_sync(struct owed *owed)
+bool owed_drop_until_sync(struct owed *owed, unsigned *named)
 {
-    while (owed->length > 0 && owed_head(owed) != OWED_SYNC)
-        drop_head(owed);
+    for (*named = 0; owed->length > 0 && owed_head(owed) != OWED_SYNC; drop_head(owed))
+        *named += owed_head_is(owed, OWED_NAMED);
     return owed->length > 0;
 }
 

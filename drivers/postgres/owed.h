@@ -6,8 +6,11 @@
  *                     ^ head: what is answered next
  *
  * An entry for each message that will be answered, in order. Those marked OURS stand for what
- * weir itself asked. COPY_DATA (once for any number of CopyData) and COPY_END are marks: nothing
- * answers them, and they belong to the statement before them if that turns out to be a COPY.
+ * weir itself asked; QUIET, for what it sent ahead on its client's behalf: success is told to
+ * nobody, and an error is the client's; HERE, for what the server was not asked at all, and weir
+ * answers in its place. NAMED: a step of relay_steps.h belongs to it. COPY_DATA (once for any
+ * number of CopyData) and COPY_END are marks: nothing answers them, and they belong to the
+ * statement before them if that turns out to be a COPY.
  */
 #ifndef DRIVERS_POSTGRES_OWED_H
 #define DRIVERS_POSTGRES_OWED_H
@@ -27,7 +30,11 @@ enum owed_kind {
     OWED_FUNCTION,
     OWED_COPY_DATA,
     OWED_COPY_END,
-    OWED_OURS = 0x80 /* beside one of the others */
+    OWED_KIND = 0x0f, /* which of these; the others stand beside it */
+    OWED_QUIET = 0x10,
+    OWED_HERE = 0x20,
+    OWED_NAMED = 0x40,
+    OWED_OURS = 0x80
 };
 
 enum {
@@ -51,12 +58,17 @@ static inline uint8_t owed_entry(const struct owed *owed, unsigned i)
 /* What is answered next, ours or not; OWED_NOTHING when nothing is. */
 static inline uint8_t owed_head(const struct owed *owed)
 {
-    return owed->length > 0 ? owed_entry(owed, 0) & (uint8_t)~OWED_OURS : OWED_NOTHING;
+    return owed->length > 0 ? owed_entry(owed, 0) & OWED_KIND : OWED_NOTHING;
+}
+
+static inline bool owed_head_is(const struct owed *owed, uint8_t mark)
+{
+    return owed->length > 0 && (owed_entry(owed, 0) & mark) != 0;
 }
 
 static inline bool owed_head_is_ours(const struct owed *owed)
 {
-    return owed->length > 0 && (owed_entry(owed, 0) & OWED_OURS) != 0;
+    return owed_head_is(owed, OWED_OURS);
 }
 
 static inline bool owed_is_of_batch(uint8_t kind)
@@ -79,8 +91,9 @@ void owed_push_mark(struct owed *owed, uint8_t mark);
 bool owed_pop(struct owed *owed);
 
 /* A batch has failed: the server drops what follows up to a Sync, and only a Sync: a Query in
- * between is dropped with the rest (trap 2). False: that Sync was not sent yet. */
-bool owed_drop_until_sync(struct owed *owed);
+ * between is dropped with the rest (trap 2). False: that Sync was not sent yet. named is how many
+ * of those dropped were NAMED. */
+bool owed_drop_until_sync(struct owed *owed, unsigned *named);
 
 /* The head turned out to read copied data, and with them the Syncs sent ahead. Returns how many
  * those were. */

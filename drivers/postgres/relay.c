@@ -1,16 +1,32 @@
-#include "drivers/postgres/relay.h"
+#include "drivers/postgres/relay_repeat.h"
+#include "drivers/postgres/relay_steps.h"
 
-#include <string.h>
+#include <stddef.h>
 
-#include "drivers/postgres/wire.h"
-
-void relay_init(struct relay *relay)
+static void begin(struct relay *relay)
 {
-    memset(relay, 0, offsetof(struct relay, owed));
+    memset(relay, 0, offsetof(struct relay, names));
     relay->status = 'I';
     relay->nobody = true;
-    relay->owed = (struct owed){0};
     state_init(&relay->state);
+}
+
+void relay_init(struct relay *relay, struct statement_set *statements, size_t most)
+{
+    begin(relay);
+    relay->names = (struct relay_names){.set = statements, .most = most};
+}
+
+void relay_renew(struct relay *relay)
+{
+    REQUIRE(relay->names.count == 0);
+    begin(relay);
+}
+
+void relay_fini(struct relay *relay)
+{
+    relay_steps_drop(relay, relay->names.count);
+    statement_names_clear(&relay->names.on_server);
 }
 
 bool relay_owes(const struct relay *relay)
@@ -21,8 +37,8 @@ bool relay_owes(const struct relay *relay)
 bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent)
 {
     return relay->owed.length == 0 && relay->remaining == 0 && relay->status == 'I' &&
-           relay->copy == 0 && !relay->skipping && !relay->unsynced && !relay->in_batch &&
-           (sent == NULL || !relay_is_half_sent(sent));
+           relay->copy == 0 && !relay_repeat_holds(relay) && !relay->skipping && !relay->unsynced &&
+           !relay->in_batch && (sent == NULL || !relay_is_half_sent(sent));
 }
 
 bool relay_is_half_sent(const struct relay_sent *sent)
@@ -30,12 +46,21 @@ bool relay_is_half_sent(const struct relay_sent *sent)
     return sent->remaining > 0 && !sent->swallow;
 }
 
-void relay_attach(struct relay *relay)
+void relay_attach(struct relay *relay, struct relay_sent *client)
 {
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = false;
+    relay->client = client;
+    relay->record.state = 0;
+    relay->names.unnamed = relay->names.unbound = false;
     state_init(&relay->state); /* what a free server reports is nobody's SET */
+}
+
+void relay_detach(struct relay *relay)
+{
+    relay->nobody = true;
+    relay->client = NULL;
 }
 
 void relay_ask_sync(struct relay *relay, struct bytes *out)
@@ -63,7 +88,8 @@ bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct by
 {
     bool half = relay_is_half_sent(sent);
 
-    relay->nobody = relay->swallow = true;
+    relay_detach(relay);
+    relay->swallow = true;
     if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)
         return false;
     if (relay->owed.length >= OWED_MOST - 2)

@@ -39,18 +39,25 @@
 #include "base/contract.h"
 #include "drivers/postgres/owed.h"
 #include "drivers/postgres/state.h"
+#include "drivers/postgres/statement.h"
 
 enum {
     RELAY_MOST_SLICES = 16,
+    RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
+    RELAY_MOST_BACK = 160, /* ... and back to the client */
+    RELAY_MOST_STEPS = 32,
+    RELAY_MOST_REPEATED = 2048, /* bytes of a batch that can be sent again */
 };
 
-/* Where a client is in its message; its session's. Start from all zero. */
+/* Where a client is in its messages, and what it has prepared; its session's. Start from all zero,
+ * and end with statement_names_clear(&sent->names). */
 struct relay_sent {
-    uint32_t remaining; /* bytes of the message body still to come */
-    bool swallow;       /* which nobody wants */
-    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
-                         * server would answer ReadyForQuery. The caller's to set. */
-    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
+    uint32_t remaining;           /* bytes of the message body still to come */
+    bool swallow;                 /* which nobody wants */
+    bool refusing;                /* its request was refused: all of it is swallowed, up to where a
+                                   * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;                /* the request refused is a batch, which only a Sync ends */
+    struct statement_names names; /* what the client calls its statements */
 };
 
 /* A request shorter than that wants a server only when it is complete: who sends half a
@@ -69,6 +76,7 @@ struct relay_plan {
     struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
     size_t count;
     enum relay_verdict verdict;
+    bool repeat;             /* a batch is to be sent again: by relay_repeat */
     bool refused;            /* a request that was refused ends here: ReadyForQuery is due */
     uint8_t unknown_type;    /* RELAY_BROKEN: the message's type ... */
     uint32_t unknown_length; /* ... and length */
@@ -78,6 +86,7 @@ struct relay_plan {
     bool answered;           /* what we asked was answered to its end */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
+    struct slice back;       /* relay_from_client: for the client itself, at once */
 };
 
 /* Why a client keeps its server between transactions. */
@@ -85,6 +94,7 @@ struct relay_plan {
 #define RELAY_PINS(X) \
     X(RELAY_PIN_MODE,      "session",   "pool_mode = session")                  \
     X(RELAY_PIN_STATEMENT, "statement", "a named prepared statement")           \
+    X(RELAY_PIN_UNNAMED,   "unnamed",   "an unnamed statement that is not bound yet") \
     X(RELAY_PIN_PREPARE,   "prepare",   "PREPARE")                              \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
     X(RELAY_PIN_CURSOR,    "cursor",    "a cursor WITH HOLD")                   \
@@ -99,6 +109,40 @@ enum relay_pin {
     RELAY_PINS(X)
 #undef X
         RELAY_PIN_COUNT
+};
+
+/* What a Parse or Close under way will have changed. */
+struct relay_step {
+    const struct statement *statement; /* held; NULL: the names mean nothing any more */
+    uint32_t batch;                    /* the one it was sent in */
+    bool of_client, of_server;         /* whose names change */
+    bool of_all;                       /* who knows which: nothing is clear until it is done */
+    uint8_t name_length, as_length;
+    uint8_t name[STATEMENT_NAME_MOST]; /* what the client calls it ... */
+    uint8_t as[STATEMENT_NAME_MOST];   /* ... and the server */
+};
+
+/* The names of prepared statements: relay_steps.h. */
+struct relay_names {
+    struct statement_set *set;        /* NULL: they are none of our business, and pin */
+    size_t most;                      /* more than that, and the server forgets the oldest */
+    struct statement_names on_server; /* as it has confirmed them */
+    uint32_t batch;                   /* the number of the one being sent: a Sync ends it */
+    bool unnamed;                     /* the unnamed statement there is the client's */
+    bool unbound;                     /* it was parsed, and nothing was bound since */
+    bool flushed;                     /* the server was told to answer what it can */
+    uint8_t first, count;             /* of the steps under way, in a ring */
+    struct relay_step steps[RELAY_MOST_STEPS];
+    uint16_t own_length, back_length;
+    uint8_t own[RELAY_MOST_OWN];   /* what slices of ours in a plan point to */
+    uint8_t back[RELAY_MOST_BACK]; /* what plan->back does */
+};
+
+/* A batch that may have to be sent again: relay_repeat.c. */
+struct relay_record {
+    uint8_t state;
+    uint16_t length, used; /* used: of it, when it is sent again */
+    uint8_t bytes[RELAY_MOST_REPEATED];
 };
 
 struct relay {
@@ -118,19 +162,34 @@ struct relay {
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
     struct owed owed;
+    struct relay_sent *client; /* who is attached; lent */
+    struct relay_record record;
+    struct relay_names names;
     struct state state; /* what its client leaves in the session */
 };
 
-/* As after login: nothing is owed, no transaction is open, nobody listens. */
-void relay_init(struct relay *relay);
+/* As after login: nothing is owed, no transaction is open, nobody listens. statements are those of
+ * all connections that may have the same client, or NULL: then a named one pins. most: how many of
+ * them a server may keep. */
+void relay_init(struct relay *relay, struct statement_set *statements, size_t most);
+void relay_fini(struct relay *relay);
 
-/* From now on a client listens. Only when the relay is settled. */
-void relay_attach(struct relay *relay);
+/* The same again, but for what the server has prepared. */
+void relay_renew(struct relay *relay);
+
+/* From now on a client listens, whose place in its messages is lent until nobody does. Only when
+ * the relay is settled. */
+void relay_attach(struct relay *relay, struct relay_sent *client);
+/* It does not, and nothing is owed to it. */
+void relay_detach(struct relay *relay);
 
 /* relay may be NULL: the client has no server. Then only what needs none is used. */
 size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
                          struct relay_plan *plan) MUST_CHECK;
 size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan) MUST_CHECK;
+
+/* After plan.repeat: the client's last batch again, as often as anything comes of it. */
+bool relay_repeat(struct relay *relay, struct relay_plan *plan) MUST_CHECK;
 
 /* Whether the server owes nothing to anyone and is between transactions. Pins and taint do
  * not count: they say what must happen before somebody else may have it. */

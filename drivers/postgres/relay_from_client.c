@@ -1,8 +1,10 @@
-#include "drivers/postgres/relay_parts.h"
+#include "drivers/postgres/relay_repeat.h"
+#include "drivers/postgres/relay_steps.h"
 
 enum {
-    LONG = 10000, /* what PostgreSQL takes of messages without a text (PQ_SMALL_MESSAGE_LIMIT) */
-    BARE = 4,     /* ... and of those without a body */
+    LONG = 10000,    /* what PostgreSQL takes of messages without a text (PQ_SMALL_MESSAGE_LIMIT) */
+    BARE = 4,        /* ... and of those without a body */
+    MOST_AT_ONCE = 8 /* entries of what is owed that one message may take */
 };
 
 /* How long a message of the client may be (0: it is unknown), and what it asks for. A server
@@ -49,7 +51,7 @@ static void push_mark(struct relay *relay, uint8_t mark)
 }
 
 /* Enters a message that goes to the server into what it owes. */
-static void account(struct relay *relay, uint8_t owed)
+static void account(struct relay *relay, uint8_t owed, uint8_t marks)
 {
     switch (owed) {
     case 0:
@@ -73,7 +75,7 @@ static void account(struct relay *relay, uint8_t owed)
             return;
         break;
     }
-    owed_push(&relay->owed, owed);
+    owed_push(&relay->owed, owed | marks);
 }
 
 static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
@@ -90,19 +92,22 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    return relay->owed.length < OWED_MOST - 1 ? RELAY_GO_ON : RELAY_WAITS;
+    return relay->owed.length < OWED_MOST - MOST_AT_ONCE && !relay_repeat_holds(relay)
+               ? RELAY_GO_ON
+               : RELAY_WAITS;
 }
 
-/* How much of its messages the relay must see at once. */
+/* How much of its messages the relay must see at once: of some, what they are about. */
 static size_t needed_from_client(struct slice message)
 {
+    uint8_t type = message.at[0];
     uint32_t body = bytes_u32(message.at + 1) - 4;
     size_t more = 0;
 
-    if (message.at[0] == WIRE_PARSE || message.at[0] == WIRE_EXECUTE)
-        more = 1; /* whether it has a name, */
-    else if (message.at[0] == WIRE_BIND)
-        more = 2; /* ... or two */
+    if (type == WIRE_PARSE || type == WIRE_DESCRIBE || type == WIRE_CLOSE || type == WIRE_EXECUTE)
+        more = 1;
+    else if (type == WIRE_BIND)
+        more = 2;
     return RELAY_HEADER + (body < more ? body : more);
 }
 
@@ -124,9 +129,42 @@ static bool is_worth_a_server(struct slice message)
     return message.length >= RELAY_WHOLE_BELOW || message.length > bytes_u32(message.at + 1);
 }
 
-/* Looks at the next message. False: not now, for the reason in plan->verdict. */
-static bool begin_client_message(struct relay *relay, struct relay_sent *sent, struct slice message,
-                                 struct relay_plan *plan)
+/* Whether nothing is under way that the client has asked its server for. */
+static bool is_alone(const struct relay *relay)
+{
+    for (unsigned i = 0; i < relay->owed.length; i++)
+        if ((owed_entry(&relay->owed, i) & (OWED_OURS | OWED_HERE)) == 0)
+            return false;
+    return relay->status == 'I';
+}
+
+/* Enters the message, or what stands for it. */
+static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struct slice message,
+                             struct relay_plan *plan, size_t *replaced)
+{
+    struct relay_naming naming = {0};
+    bool alone = is_alone(relay);
+    bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
+
+    /* In session mode they are the client's own affair. */
+    if ((relay->pinned & 1u << RELAY_PIN_MODE) == 0 &&
+        !relay_names_see(relay, message, plan, &naming))
+        return false;
+    relay_repeat_begin(relay, message, alone);
+    if ((naming.marks & OWED_HERE) == 0)
+        state_begin(&relay->state, message, relay->owed.asked, relay->skipping);
+    account(relay, asked[message.at[0]].owed, naming.marks);
+    if (to_nobody) /* the server may have nothing to answer */
+        relay_steps_answer_back(relay, plan);
+    sent->swallow = (naming.marks & OWED_HERE) != 0;
+    sent->remaining = 1 + bytes_u32(message.at + 1) - (uint32_t)naming.replaced;
+    *replaced = naming.replaced;
+    return true;
+}
+
+/* Whether the next message can be dealt with now; if not, for the reason in plan->verdict. */
+static bool is_due(struct relay *relay, const struct relay_sent *sent, struct slice message,
+                   struct relay_plan *plan)
 {
     if (message.length < RELAY_HEADER || message.length < needed_from_client(message))
         return false;
@@ -137,19 +175,22 @@ static bool begin_client_message(struct relay *relay, struct relay_sent *sent, s
         plan->verdict = RELAY_GO_ON;
         return false;
     }
-    if (plan->verdict != RELAY_GO_ON)
+    return plan->verdict == RELAY_GO_ON;
+}
+
+/* Looks at the next message. False: not now. replaced: how much of it something in the plan stands
+ * for. */
+static bool begin_client_message(struct relay *relay, struct relay_sent *sent, struct slice message,
+                                 struct relay_plan *plan, size_t *replaced)
+{
+    if (!is_due(relay, sent, message, plan))
         return false;
+    if (relay != NULL && !sent->refusing)
+        return begin_for_server(relay, sent, message, plan, replaced);
     sent->remaining = 1 + bytes_u32(message.at + 1);
-    sent->swallow = relay == NULL;
+    sent->swallow = true;
     if (sent->refusing)
         refuse(sent, message.at[0], plan);
-    if (relay == NULL)
-        return true;
-    state_begin(&relay->state, message, relay->owed.asked, relay->skipping);
-    account(relay, asked[message.at[0]].owed);
-    if (message.at[0] == WIRE_PARSE && sent->remaining > RELAY_HEADER &&
-        message.at[RELAY_HEADER] != '\0')
-        relay->pinned |= 1u << RELAY_PIN_STATEMENT;
     return true;
 }
 
@@ -171,17 +212,22 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
     size_t used = 0;
 
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    if (relay != NULL)
+        relay->names.own_length = relay->names.back_length = 0;
     while (used < in.length && relay_has_room(plan)) {
-        size_t left = in.length - used, part, header = sent->remaining == 0 ? RELAY_HEADER : 0;
+        size_t part, replaced = 0;
+        bool begins = sent->remaining == 0;
 
         if (sent->remaining == 0 && plan->refused)
             break;
         if (sent->remaining == 0 &&
-            !begin_client_message(relay, sent, (struct slice){in.at + used, left}, plan))
+            !begin_client_message(relay, sent, (struct slice){in.at + used, in.length - used}, plan,
+                                  &replaced))
             break;
-        part = sent->remaining < left ? sent->remaining : left;
-        read_text(relay, sent, (struct slice){in.at + used, part}, header);
-        if (!sent->swallow)
+        used += replaced;
+        part = sent->remaining < in.length - used ? sent->remaining : in.length - used;
+        read_text(relay, sent, (struct slice){in.at + used, part}, begins ? RELAY_HEADER : 0);
+        if (!sent->swallow && part > 0)
             relay_forward(plan, in.at + used, part);
         sent->remaining -= (uint32_t)part;
         used += part;

@@ -1,4 +1,5 @@
-#include "drivers/postgres/relay_parts.h"
+#include "drivers/postgres/relay_repeat.h"
+#include "drivers/postgres/relay_steps.h"
 
 enum { LONGEST_PARAMETER = 8192 }; /* a ParameterStatus beyond that is passed on unread */
 
@@ -10,6 +11,8 @@ static void pop(struct relay *relay)
 {
     bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
 
+    if (owed_head_is(&relay->owed, OWED_NAMED))
+        relay_steps_done(relay);
     if (owed_pop(&relay->owed) && of_batch)
         relay->tainted = true;
     relay->in_batch |= of_batch;
@@ -32,6 +35,17 @@ static bool is_fatal(struct slice body)
            (memcmp(severity.at, "FATAL", 5) == 0 || memcmp(severity.at, "PANIC", 5) == 0);
 }
 
+/* The server drops what follows in the batch. */
+static void drop_batch(struct relay *relay)
+{
+    unsigned named;
+
+    if (!owed_drop_until_sync(&relay->owed, &named))
+        relay->skipping = relay->unsynced = true;
+    relay_steps_drop(relay, named);
+    relay->names.unbound = false; /* who has met an error begins anew */
+}
+
 static void on_error(struct relay *relay, struct slice body)
 {
     if (is_fatal(body))
@@ -49,10 +63,12 @@ static void on_error(struct relay *relay, struct slice body)
     relay->maybe_ignored = 0;
     if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
         unexpected(relay);
-    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) /* or to a Flush, and then that is dropped */
+    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) { /* or to a Flush, and then that is dropped */
         relay->tainted |= relay->in_batch;
-    else if (!ANY_OF(OWED_SYNC) && !owed_drop_until_sync(&relay->owed))
-        relay->skipping = relay->unsynced = true;
+        if (owed_head_is(&relay->owed, OWED_NAMED))
+            relay_steps_failed(relay);
+    } else if (!ANY_OF(OWED_SYNC))
+        drop_batch(relay);
 }
 
 /* The COPY reads what was sent ahead up to its end, and ignores the Syncs in it, if it comes to
@@ -92,6 +108,7 @@ static void on_complete(struct relay *relay, struct slice tag)
         owed_drop_copied(&relay->owed);
     relay->copy = 0;
     relay->maybe_ignored = 0; /* the COPY has read past them */
+    relay_steps_completed(relay, tag);
     if (!owed_head_is_ours(&relay->owed))
         complete(relay, tag);
     if (ANY_OF(OWED_EXECUTE))
@@ -109,12 +126,19 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
         unexpected(relay);
     relay->status = status;
     relay->copy = 0;
+    if (relay->names.unbound && ANY_OF(OWED_SYNC)) /* after a Query it is gone (trap 51) */
+        relay->pinned |= 1u << RELAY_PIN_UNNAMED;
+    relay->names.unbound = false;
     if (relay->owed.length > 0)
         pop(relay);
     relay->in_batch = false;
     if (ours) {
         plan->answered = true;
         relay->question = false;
+        return;
+    }
+    if (relay_repeat_hides(relay)) {
+        relay_repeat_ready(relay, plan);
         return;
     }
     state_ready(&relay->state, status, relay->owed.answered);
@@ -159,9 +183,12 @@ static void answer(struct relay *relay, struct slice message, struct relay_plan 
         expect(relay, ANY_OF(OWED_DESCRIBE), false);
         break;
     case WIRE_PARSE_COMPLETE:
+        if (!owed_head_is(&relay->owed, OWED_NAMED))
+            relay->names.unbound = relay->names.unnamed;
         expect(relay, ANY_OF(OWED_PARSE), true);
         break;
     case WIRE_BIND_COMPLETE:
+        relay->names.unbound = false;
         expect(relay, ANY_OF(OWED_BIND), true);
         break;
     case WIRE_CLOSE_COMPLETE:
@@ -207,7 +234,7 @@ static size_t needed_from_server(uint8_t type, size_t length, bool ours)
     else if (type == WIRE_COMMAND_COMPLETE)
         most = RELAY_HEADER + 64;
     else if (type == WIRE_ERROR_RESPONSE)
-        most = RELAY_HEADER + 128;
+        most = RELAY_HEADER + 512; /* its routine comes last */
     else if ((type == WIRE_PARAMETER_STATUS || ours) && length <= LONGEST_PARAMETER)
         most = length;
     return length < most ? length : most;
@@ -217,7 +244,11 @@ static size_t needed_from_server(uint8_t type, size_t length, bool ours)
  * learn that the server it no longer needs is being shut down. */
 static bool is_for_nobody(const struct relay *relay, uint8_t type)
 {
-    return relay->nobody || owed_head_is_ours(&relay->owed) ||
+    bool quiet = owed_head_is(&relay->owed, OWED_QUIET) &&
+                 (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE);
+
+    return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
+           (relay_repeat_hides(relay) && !is_aside(type)) ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
@@ -257,9 +288,12 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
                                        type == WIRE_DATA_ROW && relay->question &&
                                            owed_head_is_ours(&relay->owed)))
         return false;
-    relay->swallow = is_for_nobody(relay, type);
     if (in.length > length)
         in.length = length;
+    if (type == WIRE_ERROR_RESPONSE)
+        relay_repeat_see_error(relay,
+                               (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER});
+    relay->swallow = is_for_nobody(relay, type);
     tell(relay, type, in, length, plan);
     if (!is_aside(type))
         answer(relay, in, plan);
@@ -267,11 +301,27 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
     return true;
 }
 
+/* What is answered here comes in its place: behind what the server has answered before, and ahead
+ * of what it answers next (traps 9, 10). */
+static void answer_here(struct relay *relay, struct relay_plan *plan)
+{
+    struct slice answer;
+
+    while (relay->remaining == 0 && relay_has_room(plan)) {
+        answer = relay_steps_answer(relay);
+        if (answer.length == 0)
+            return;
+        if (!relay->nobody)
+            relay_forward(plan, answer.at, answer.length);
+    }
+}
+
 size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan)
 {
     size_t used = 0;
 
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    answer_here(relay, plan);
     while (used < in.length && relay_has_room(plan) && plan->parameter.length == 0 &&
            plan->row.length == 0 && !plan->answered) {
         size_t left = in.length - used, part;
@@ -284,6 +334,7 @@ size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan
             relay_forward(plan, in.at + used, part);
         relay->remaining -= (uint32_t)part;
         used += part;
+        answer_here(relay, plan);
     }
     return used;
 }

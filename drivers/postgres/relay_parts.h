@@ -11,8 +11,8 @@
 #include "drivers/postgres/wire.h"
 
 enum {
-    RELAY_HEADER = 5,          /* type and length */
-    RELAY_LONGEST = 0x3ffffffe /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
+    RELAY_HEADER = 5,           /* type and length */
+    RELAY_LONGEST = 0x3ffffffe, /* what PostgreSQL itself takes (PQ_LARGE_MESSAGE_LIMIT) */
 };
 
 /* Whether the head of what is owed is one of these. */
@@ -40,5 +40,18 @@ static inline bool relay_has_room(const struct relay_plan *plan)
 {
     return plan->count < RELAY_MOST_SLICES;
 }
+
+/* ---- names of statements: relay_names.c -------------------------------------------------- */
+
+/* What relay_names_see makes of a message. */
+struct relay_naming {
+    size_t replaced; /* bytes at its beginning that something in the plan stands for */
+    uint8_t marks;   /* beside what is owed for it; with OWED_HERE, it is not sent */
+};
+
+/* Looks at the client's next message; what must go ahead of it is added to the plan. False: not
+ * yet, for the reason in plan->verdict, or because more of it is needed. */
+bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
+                     struct relay_naming *naming) MUST_CHECK;
 
 #endif

@@ -143,9 +143,23 @@ static void execute_bound(struct state *state, uint32_t request, bool dropped)
 
     if (dropped || !state->bound)
         return;
-    state->hints |= state->statement & TO_ASK;
     for (size_t at = 0; log_next(&state->of_statement, &at, &change, &unused);)
         expect(state, &change, request);
+}
+
+/* Of a statement whose text we do not know, anything may be. */
+static void bind_statement(struct state *state, struct slice message, bool dropped)
+{
+    const uint8_t *body = message.at + WIRE_HEADER_SIZE;
+    bool both = message.length >= WIRE_HEADER_SIZE + 2;
+    bool unnamed_portal = both && body[0] == '\0';
+    bool known = state->used || (unnamed_portal && body[1] == '\0' && state->parsed);
+
+    state->bound = known && unnamed_portal;
+    state->parsed &= !state->used;
+    state->used = false;
+    if (!dropped)
+        state->hints |= (known ? state->statement : SQL_OPAQUE) & TO_ASK;
 }
 
 void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped)
@@ -157,16 +171,16 @@ void state_begin(struct state *state, struct slice message, uint32_t request, bo
     switch (message.at[0]) {
     case WIRE_QUERY:
     case WIRE_PARSE:
-        state->reading = message.at[0];
         state->in_name = message.at[0] == WIRE_PARSE;
-        state->named = state->in_name && message.length > WIRE_HEADER_SIZE && body[0] != '\0';
+        if (state->in_name && message.length > WIRE_HEADER_SIZE && body[0] != '\0')
+            break; /* a named one is looked at when it is used */
+        state->reading = message.at[0];
         state->is_dropped = dropped;
         state->request = request;
         sql_begin(&state->sql);
         break;
     case WIRE_BIND:
-        state->bound = state->parsed && message.length >= WIRE_HEADER_SIZE + 2 && body[0] == '\0' &&
-                       body[1] == '\0';
+        bind_statement(state, message, dropped);
         break;
     case WIRE_EXECUTE:
         if (message.length > WIRE_HEADER_SIZE && body[0] == '\0')
@@ -238,13 +252,12 @@ static void end_query(struct state *state)
     }
 }
 
-static void end_parse(struct state *state)
+static void keep_statement(struct state *state)
 {
     struct sql_change change;
 
     state->statement = state->sql.hints;
     state->of_statement.length = 0;
-    state->parsed = !state->named && !state->is_dropped;
     if (state->sql.hints & SQL_PREPARES)
         state->prepared |= state->sql.hints;
     if (state->sql.hints & SQL_EXECUTES)
@@ -254,8 +267,28 @@ static void end_parse(struct state *state)
         if (change.kind != SQL_CHANGE_CALLED && !log_add(&state->of_statement, &change, 0))
             be_blind(state);
     }
-    if (state->named) /* when it is executed we are not told which it was */
-        state->hints |= state->statement & TO_ASK;
+}
+
+/* Through a portal with a name it may be executed without our knowing which it is. */
+static void end_parse(struct state *state)
+{
+    keep_statement(state);
+    state->parsed = !state->is_dropped;
+    state->hints |= state->statement & TO_ASK;
+}
+
+void state_use(struct state *state, struct slice text, uint32_t hints)
+{
+    state->used = true;
+    state->statement = 0;
+    state->of_statement.length = 0;
+    if (hints == 0 || state->mode == STATE_IGNORE)
+        return;
+    sql_begin(&state->sql);
+    sql_feed(&state->sql, text);
+    sql_end(&state->sql);
+    doubt(state);
+    keep_statement(state);
 }
 
 void state_end(struct state *state)
@@ -394,7 +427,7 @@ void state_complete(struct state *state, struct slice tag, uint32_t request, boo
 void state_error(struct state *state)
 {
     state->erred = true;
-    state->parsed = state->bound = false;
+    state->parsed = state->used = state->bound = false;
 }
 
 static void forget_before(struct state *state, uint32_t request)

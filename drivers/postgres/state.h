@@ -49,20 +49,22 @@ struct state_log {
 };
 
 struct state {
-    uint8_t mode;           /* enum state_mode; the owner's to set, and ... */
-    bool odd_strings;       /* ... whether standard_conforming_strings is off, ... */
-    bool odd_letters;       /* ... or letters may have a backslash in them */
-    uint8_t reading;        /* type of the message whose text is passing, or 0 */
-    bool in_name;           /* ... in the name before the text */
-    bool named, is_dropped; /* ... it is a named statement; the server will not look at it */
-    bool parsed, bound;     /* the unnamed statement is known, and the unnamed portal is of it */
-    bool erred, undone;     /* since the transaction began */
-    bool blind;             /* a setting was changed whose name is not known */
-    bool ripe;              /* what was committed may be taken */
-    uint32_t request;       /* which it is, of those that complete */
-    uint32_t hints;         /* to be asked about when the transaction is over */
-    uint32_t statement;     /* hints of the unnamed statement, ... */
-    uint32_t prepared;      /* ... and of what was PREPAREd */
+    uint8_t mode;       /* enum state_mode; the owner's to set, and ... */
+    bool odd_strings;   /* ... whether standard_conforming_strings is off, ... */
+    bool odd_letters;   /* ... or letters may have a backslash in them */
+    uint8_t reading;    /* type of the message whose text is passing, or 0 */
+    bool in_name;       /* ... in the name before the text, which is empty */
+    bool is_dropped;    /* ... and the server will not look at it */
+    bool parsed;        /* of_statement is of the unnamed one ... */
+    bool used;          /* ... or of that which the next Bind names */
+    bool bound;         /* ... and of the unnamed portal */
+    bool erred, undone; /* since the transaction began */
+    bool blind;         /* a setting was changed whose name is not known */
+    bool ripe;          /* what was committed may be taken */
+    uint32_t request;   /* which it is, of those that complete */
+    uint32_t hints;     /* to be asked about when the transaction is over */
+    uint32_t statement; /* hints of the statement, ... */
+    uint32_t prepared;  /* ... and of what was PREPAREd */
     struct state_log of_statement, expected, done, committed;
     struct state_log suspects; /* only names: of settings that PostgreSQL does not list */
     struct sql sql;
@@ -76,6 +78,10 @@ void state_init(struct state *state);
 /* A message whose header and first byte (two, of a Bind) are there. request: how many that complete
  * were sent before it; dropped: the server will not look at it. */
 void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped);
+
+/* The Bind that comes next is of a named statement, whose text ends with a NUL. hints: all those
+ * of its text. */
+void state_use(struct state *state, struct slice text, uint32_t hints);
 
 /* The next of its body; then its end. */
 void state_feed(struct state *state, struct slice body);

@@ -64,7 +64,8 @@ static void open_server(struct world *w)
     model_fini(&w->model);
     w->model = (struct model){.choices = &w->choices, .status = 'I'};
     tagged_drop(&w->shown, w->shown.bytes.length);
-    relay_init(&w->relay);
+    relay_fini(&w->relay);
+    relay_init(&w->relay, NULL, 0);
     w->lessee = NULL;
     w->cleaning = w->resetting = w->rude = false;
     w->whole = true;
@@ -122,7 +123,7 @@ static void clean_on(struct world *w)
         ask_ourselves(w, "r");
     } else {
         REQUIRE(is_truly_free(w));
-        relay_init(relay);
+        relay_renew(relay);
         w->cleaning = w->resetting = false;
     }
 }
@@ -142,7 +143,7 @@ static void leave(struct world *w)
     w->lessee = NULL;
     if (may_be_left(w, client) && !w->relay.tainted && !w->relay.dying) {
         REQUIRE(is_truly_free(w) && client->lacks == 0 && client->got.length == 0);
-        w->relay.nobody = true;
+        relay_detach(&w->relay);
         return;
     }
     client->lacks = 0;
@@ -263,10 +264,12 @@ static void show_client(struct world *w, struct client *client)
                                  (struct slice){client->shown.at, client->shown.length}, &plan);
         passed = 0;
         for (size_t i = 0; i < plan.count; i++) {
-            REQUIRE(has_server &&
-                    plan.slices[i].at == client->shown.at + used - plan.slices[i].length);
-            to_server(w, plan.slices[i].at, plan.slices[i].length, client->tag);
-            passed += plan.slices[i].length;
+            struct slice slice = plan.slices[i];
+            bool is_ours = slice.at == w->relay.names.own;
+
+            REQUIRE(has_server);
+            to_server(w, slice.at, slice.length, is_ours ? MODEL_OURS : client->tag);
+            passed += is_ours ? 0 : slice.length;
         }
         REQUIRE(passed == used || !has_server || swallows);
         bytes_drop(&client->shown, used);
@@ -289,7 +292,7 @@ static void grant(struct world *w, struct client *client)
 {
     if (w->lessee != NULL || w->cleaning || !client->waits || w->model.dead)
         return;
-    relay_attach(&w->relay);
+    relay_attach(&w->relay, &client->sent);
     w->lessee = client;
     client->waits = false;
     show_client(w, client);
@@ -533,8 +536,8 @@ static void survive(struct choices *choices)
     struct relay_plan plan;
     uint8_t noise[40];
 
-    relay_init(&relay);
-    relay_attach(&relay);
+    relay_init(&relay, NULL, 0);
+    relay_attach(&relay, &sent);
     while (choices->length > 0) {
         uint8_t chosen = choose(choices);
         struct slice in = {noise, chosen % sizeof(noise)};

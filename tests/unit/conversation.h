@@ -83,9 +83,22 @@ static void write_body(struct bytes *out, uint8_t type, const char *text, size_t
     const char *space = memchr(text, ' ', length);
     size_t first = space != NULL ? (size_t)(space - text) : length;
 
-    if (length == 0 && type != WIRE_PARSE)
+    if (length == 0 && type != WIRE_PARSE && type != WIRE_BIND)
         return;
-    if (type == WIRE_READY_FOR_QUERY) {
+    if (type == WIRE_BIND) { /* the portal's name, ':', and the statement's; no values */
+        const char *colon = memchr(text, ':', length);
+        size_t portal = colon != NULL ? (size_t)(colon - text) : 0;
+
+        bytes_add(out, text, portal);
+        bytes_add(out, "", 1);
+        portal += colon != NULL;
+        bytes_add(out, text + portal, length - portal);
+        bytes_add(out, "\0\0\0\0\0\0", 7);
+    } else if ((type == WIRE_DESCRIBE || type == WIRE_CLOSE) && first == 1) { /* S s1 */
+        bytes_add(out, text, 1);
+        bytes_add(out, text + 2, length > 2 ? length - 2 : 0);
+        bytes_add(out, "", 1);
+    } else if (type == WIRE_READY_FOR_QUERY) {
         bytes_add(out, text, 1);
     } else if (type == WIRE_PARSE) { /* name, text, no types; "-" is the unnamed one */
         bytes_add(out, text, text[0] == '-' ? 0 : first);
@@ -96,7 +109,10 @@ static void write_body(struct bytes *out, uint8_t type, const char *text, size_t
         bytes_print(out, "S%.*s", (int)length, text);
         bytes_add(out, "", 1);
         bytes_print(out, "V%.*s", (int)length, text);
-        bytes_add(out, "\0C57014\0Mwhy\0", 13);
+        if (memcmp(text, "STALE", 5) == 0)
+            bytes_add(out, "\0C0A000\0Mwhy\0RRevalidateCachedQuery\0", 36);
+        else
+            bytes_add(out, "\0C57014\0Mwhy\0", 13);
     } else {
         bytes_add(out, text, length);
         bytes_add(out, "", 1);
@@ -134,9 +150,11 @@ static struct bytes to_bytes(const struct message_name *names, const char *story
     return out;
 }
 
-static void read_body(char *to, size_t size, uint8_t type, struct slice body)
+static void read_body(char *to, size_t size, const struct message_name *n, struct slice body)
 {
     const char *text = (const char *)body.at;
+    uint8_t type = n->type;
+    bool by_client = n >= client_names && n < client_names + COUNT_OF(client_names);
 
     if (body.length == 0)
         return;
@@ -146,6 +164,12 @@ static void read_body(char *to, size_t size, uint8_t type, struct slice body)
         snprintf(to, size, " %s", text + 1);
     else if (type == WIRE_PARSE)
         snprintf(to, size, " %s%s", text[0] ? text : "-", text + strlen(text) + 1);
+    else if (type == WIRE_BIND && text[0])
+        snprintf(to, size, " %s:%s", text, text + strlen(text) + 1);
+    else if (type == WIRE_BIND)
+        snprintf(to, size, "%s%s", text[1] ? " " : "", text + 1);
+    else if (by_client && (type == WIRE_DESCRIBE || type == WIRE_CLOSE) && text[0] == 'S')
+        snprintf(to, size, " S%s%s", text[1] ? " " : "", text + 1);
     else
         snprintf(to, size, " %.*s", (int)body.length, text);
 }
@@ -167,7 +191,7 @@ static void to_words(char *to, size_t size, const struct message_name *names, st
             n++;
         snprintf(to + strlen(to), size - strlen(to), "%s%s", at > 0 ? "; " : "",
                  n->name ? n->name : "?");
-        read_body(to + strlen(to), size - strlen(to), type,
+        read_body(to + strlen(to), size - strlen(to), n,
                   (struct slice){bytes->at + at + 5, length - 5});
         at += length;
     }
@@ -181,6 +205,7 @@ static void to_words(char *to, size_t size, const struct message_name *names, st
 static size_t piece;
 static struct relay relay;
 static struct relay_sent sent;
+static struct statement_set statements;
 static bool has_server;
 static enum relay_verdict verdict;
 static struct bytes at_server, at_client, kept_client, kept_server;
@@ -207,6 +232,7 @@ static void client_goes_on(void)
         used = relay_from_client(has_server ? &relay : NULL, &sent,
                                  (struct slice){kept_client.at, kept_client.length}, &plan);
         add_plan(&at_server, &plan);
+        bytes_add(&at_client, plan.back.at, plan.back.length);
         forget(&kept_client, used);
         verdict = plan.verdict;
         refusals += plan.refused;
@@ -224,7 +250,7 @@ static void server_goes_on(void)
         forget(&kept_server, used);
         transactions += plan.transactions;
         verdict = plan.verdict;
-    } while (used > 0 && kept_server.length > 0);
+    } while ((used > 0 || plan.count > 0) && kept_server.length > 0);
 }
 
 static void in_pieces(struct bytes *all, struct bytes *kept, void (*go_on)(void))
@@ -240,15 +266,19 @@ static void in_pieces(struct bytes *all, struct bytes *kept, void (*go_on)(void)
 
 static void begin_story(void)
 {
-    relay_init(&relay);
-    relay_attach(&relay);
-    has_server = true;
     sent = (struct relay_sent){0};
+    statements.next_id = 0;
+    relay_init(&relay, &statements, 3);
+    relay_attach(&relay, &sent);
+    relay.names.unnamed = true; /* most stories do not tell where it came from */
+    has_server = true;
     transactions = 0;
 }
 
 static void end_story(void)
 {
+    relay_fini(&relay);
+    statement_names_clear(&sent.names);
     bytes_free(&at_server);
     bytes_free(&at_client);
     bytes_free(&kept_client);

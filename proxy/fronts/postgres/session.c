@@ -295,6 +295,8 @@ static size_t pass_on(struct session *session, struct slice in)
 
     if (plan.count > 0)
         send_to_server(session, &plan);
+    if (plan.back.length > 0)
+        stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
         stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
     obey(session, &plan);
@@ -499,6 +501,7 @@ static void on_closed(struct stream *stream)
     parameters_release(&front->with.broker->home.parameters, session->lease.wanted);
     parameters_release(&front->with.broker->home.parameters, session->lease.own);
     front_strike_off(front, session);
+    statement_names_clear(&session->sent.names);
     free(session);
 }
 
@@ -518,6 +521,7 @@ void session_accept(struct front *front, uv_stream_t *listener)
     session->front = front;
     session->id = ++front->next_id;
     session->lease.events = &lease_events;
+    session->lease.sent = &session->sent;
     enter(session, SESSION_GREETING);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {

@@ -1,0 +1,236 @@
+#include "drivers/postgres/statement.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "drivers/postgres/sql.h"
+
+struct statement {
+    UT_hash_handle hh; /* by body */
+    struct statement_set *set;
+    uint64_t id;
+    size_t holders;
+    bool opaque;    /* not in the set */
+    uint32_t hints; /* of its text */
+    size_t length;
+    uint8_t body[];
+};
+
+struct statement_name {
+    UT_hash_handle hh; /* by text */
+    struct statement_name *older, *newer;
+    const struct statement *statement;
+    bool distrusted;
+    uint32_t age; /* of the set */
+    uint8_t length;
+    uint8_t text[STATEMENT_NAME_MOST];
+};
+
+static struct statement *own(const struct statement *statement)
+{
+    return (struct statement *)(uintptr_t)statement;
+}
+
+static uint32_t hints_of(struct slice body)
+{
+    struct sql sql;
+
+    sql_begin(&sql);
+    sql_feed(&sql, body);
+    sql_end(&sql);
+    return sql.hints;
+}
+
+static struct statement *create(struct statement_set *set, struct slice body)
+{
+    struct statement *s = calloc(1, sizeof(*s) + body.length);
+
+    if (s == NULL)
+        return NULL;
+    s->set = set;
+    s->id = ++set->next_id;
+    s->holders = 1;
+    s->length = body.length;
+    if (body.length > 0)
+        memcpy(s->body, body.at, body.length);
+    return s;
+}
+
+const struct statement *statement_opaque(struct statement_set *set)
+{
+    struct statement *s = create(set, (struct slice){NULL, 0});
+
+    if (s == NULL)
+        return NULL;
+    s->opaque = true;
+    s->hints = SQL_OPAQUE;
+    return s;
+}
+
+const struct statement *statement_intern(struct statement_set *set, struct slice body)
+{
+    struct statement *s = NULL;
+
+    HASH_FIND(hh, set->all, body.at, body.length, s);
+    if (s != NULL)
+        return statement_hold(s);
+    s = create(set, body);
+    if (s == NULL)
+        return NULL;
+    s->hints = hints_of(body);
+    HASH_ADD_KEYPTR(hh, set->all, s->body, s->length, s);
+    if (s->hh.tbl != NULL)
+        return s;
+    free(s);
+    return NULL;
+}
+
+const struct statement *statement_hold(const struct statement *statement)
+{
+    own(statement)->holders++;
+    return statement;
+}
+
+void statement_release(const struct statement *statement)
+{
+    struct statement *s = own(statement);
+
+    if (s == NULL || --s->holders > 0)
+        return;
+    if (!s->opaque)
+        HASH_DEL(s->set->all, s);
+    free(s);
+}
+
+uint32_t statement_hints(const struct statement *statement)
+{
+    return statement->hints;
+}
+
+struct slice statement_body(const struct statement *statement)
+{
+    return (struct slice){statement->body, statement->length};
+}
+
+uint64_t statement_id(const struct statement *statement)
+{
+    return statement->id;
+}
+
+/* ---- names ------------------------------------------------------------------------------- */
+
+static struct slice shorten(struct slice name)
+{
+    if (name.length > STATEMENT_NAME_MOST)
+        name.length = STATEMENT_NAME_MOST;
+    return name;
+}
+
+static struct statement_name *find(const struct statement_names *names, struct slice name)
+{
+    struct statement_name *n = NULL;
+
+    name = shorten(name);
+    HASH_FIND(hh, names->all, name.at, name.length, n);
+    return n;
+}
+
+const struct statement *statement_names_find(const struct statement_names *names, struct slice name)
+{
+    const struct statement_name *n = find(names, name);
+
+    return n != NULL ? n->statement : NULL;
+}
+
+static void link_newest(struct statement_names *names, struct statement_name *n)
+{
+    n->older = names->newest;
+    n->newer = NULL;
+    *(names->newest != NULL ? &names->newest->newer : &names->oldest) = n;
+    names->newest = n;
+}
+
+static void unlink_it(struct statement_names *names, struct statement_name *n)
+{
+    *(n->older != NULL ? &n->older->newer : &names->oldest) = n->newer;
+    *(n->newer != NULL ? &n->newer->older : &names->newest) = n->older;
+}
+
+void statement_names_touch(struct statement_names *names, struct slice name)
+{
+    struct statement_name *n = find(names, name);
+
+    if (n == NULL || n == names->newest)
+        return;
+    unlink_it(names, n);
+    link_newest(names, n);
+}
+
+static void drop(struct statement_names *names, struct statement_name *n)
+{
+    HASH_DEL(names->all, n);
+    unlink_it(names, n);
+    names->count--;
+    statement_release(n->statement);
+    free(n);
+}
+
+bool statement_names_put(struct statement_names *names, struct slice name,
+                         const struct statement *statement)
+{
+    struct statement_name *n;
+
+    statement_names_remove(names, name);
+    name = shorten(name);
+    n = calloc(1, sizeof(*n));
+    if (n == NULL)
+        return false;
+    memcpy(n->text, name.at, name.length);
+    n->length = (uint8_t)name.length;
+    n->statement = statement;
+    n->age = statement->set->age;
+    HASH_ADD_KEYPTR(hh, names->all, n->text, n->length, n);
+    if (n->hh.tbl == NULL) {
+        free(n);
+        return false;
+    }
+    link_newest(names, n);
+    statement_hold(statement);
+    names->count++;
+    return true;
+}
+
+void statement_names_distrust(struct statement_names *names)
+{
+    for (struct statement_name *n = names->oldest; n != NULL; n = n->newer)
+        n->distrusted = true;
+}
+
+bool statement_names_is_trusted(const struct statement_names *names, struct slice name)
+{
+    const struct statement_name *n = find(names, name);
+
+    return n != NULL && !n->distrusted && n->age == n->statement->set->age;
+}
+
+void statement_names_remove(struct statement_names *names, struct slice name)
+{
+    struct statement_name *n = find(names, name);
+
+    if (n != NULL)
+        drop(names, n);
+}
+
+void statement_names_clear(struct statement_names *names)
+{
+    while (names->oldest != NULL)
+        drop(names, names->oldest);
+}
+
+struct slice statement_names_oldest(const struct statement_names *names)
+{
+    const struct statement_name *n = names->oldest;
+
+    return n != NULL ? (struct slice){n->text, n->length} : (struct slice){NULL, 0};
+}
