@@ -37,6 +37,7 @@
     X(ERR_IN_TRANSACTION_TOO_LONG, "25P03", "ERR", 408, "idle in transaction for too long (idle_transaction_timeout)") \
     X(ERR_QUERY_TOO_LONG,     "57014",  "ERR",    504,  "canceling statement due to query_timeout")             \
     X(ERR_MESSAGE_TOO_LONG,   "08P01",  "ERR",    408,  "half a message, and then nothing (client_message_timeout)") \
+    X(ERR_IN_BLOCK,           "08P01",  "ERR",    400,  "transaction blocks not allowed in statement pooling mode") \
     X(ERR_CANCELED,           "57014",  "ERR",    499,  "canceling statement due to user request")              \
     X(ERR_SHUTTING_DOWN,      "57P01",  "ERR",    503,  "terminating connection: weir is shutting down")        \
     X(ERR_CLOSED,             "08003",  "ERR",    499,  "the connection was closed")

@@ -65,19 +65,19 @@ static void set_free(struct backend *backend)
 
 /* In session mode that is the operator's business. In the others what pins a client has no
  * place on the server of another, whatever the configuration says. */
-static const char *reset_text(const struct backend *backend)
+static const char *next_reset(const struct backend *backend)
 {
+    static const char all[] = "DISCARD ALL";
     bool by_mode = (backend->relay.pinned & 1u << RELAY_PIN_MODE) != 0;
+    bool of_pins =
+        (backend->relay.pinned != 0 || state_is_doubtful(&backend->relay.state)) && !by_mode;
+    const char *own = by_mode || backend->reset_always ? backend->reset_query : NULL;
 
-    return by_mode ? backend->reset_query : "DISCARD ALL";
-}
-
-static const char *reset_query(const struct backend *backend)
-{
-    if (backend->resetting ||
-        (backend->relay.pinned == 0 && !state_is_doubtful(&backend->relay.state)))
+    if (of_pins && backend->resets == 0)
+        return all;
+    if (of_pins && own != NULL && strcmp(own, all) == 0)
         return NULL;
-    return reset_text(backend);
+    return backend->resets == (of_pins ? 1 : 0) ? own : NULL;
 }
 
 /* One step at a time: each time the server has answered the last one, or a cancel has come
@@ -85,6 +85,7 @@ static const char *reset_query(const struct backend *backend)
 static void clean_on(struct backend *backend)
 {
     struct relay *relay = &backend->relay;
+    const char *reset = next_reset(backend);
 
     if (relay->failed || relay->tainted) {
         lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
@@ -92,24 +93,23 @@ static void clean_on(struct backend *backend)
         return;
     } else if (relay->status != 'I') {
         ask_query(backend, "ROLLBACK");
-    } else if (reset_query(backend) != NULL) {
-        ask_query(backend, reset_query(backend));
-        backend->resetting = true;
+    } else if (reset != NULL) {
+        backend->resets++;
+        upkeep_cleaned(&backend->upkeep, reset); /* or it is closed */
+        ask_query(backend, reset);
     } else if (!relay_is_settled(relay, NULL)) {
         lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
     } else {
-        if (backend->resetting)
-            upkeep_cleaned(&backend->upkeep, reset_text(backend));
-        backend->resetting = false;
         set_free(backend);
         backend->events->cleaned(backend);
     }
 }
 
-void backend_clean(struct backend *backend, const char *session_reset_query)
+void backend_clean(struct backend *backend, const char *reset_query)
 {
     become(backend, BACKEND_CLEANING);
-    backend->reset_query = session_reset_query;
+    backend->reset_query = reset_query;
+    backend->resets = 0;
     backend->relay.failed = false; /* what failed has changed nothing */
     if (relay_owes(&backend->relay) && backend_cancel(backend) != ERR_OK)
         lose(backend, ERR_BACKEND_LOST, "what it was doing could not be canceled");
@@ -448,7 +448,8 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
     stream_read(&backend->stream); /* paused, perhaps, for a client that read slowly */
     if (backend->ahead.length > 0) /* granted, and gone before its first message */
         backend_send(backend, NULL, 0);
-    if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
+    if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying &&
+        !backend->reset_always) {
         relay_detach(relay);
         become(backend, BACKEND_FREE);
         return BACKEND_LEFT_NOTHING;

@@ -26,6 +26,10 @@
  *
  * Entries marked OURS stand for what weir itself asked; their answers go to nobody.
  *
+ * by_statement (pool_mode = statement): a request, which is a Query or what a Sync ends, goes to
+ * the server when the one before it is answered. One that leaves a transaction open can then be
+ * rolled back with nothing behind it: not even a COMMIT sent ahead.
+ *
  * Ownership: the slices of a plan point into what the relay was shown, or to constants;
  * they are lent until the next call.
  */
@@ -46,17 +50,22 @@ enum {
     RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
     RELAY_MOST_BACK = 160, /* ... and back to the client */
     RELAY_MOST_STEPS = 32,
+    RELAY_MOST_BEGIN = 70,      /* ... of a BEGIN that waits for what follows */
     RELAY_MOST_REPEATED = 2048, /* bytes of a batch that can be sent again */
 };
 
 /* Where a client is in its messages, and what it has prepared; its session's. Start from all zero,
  * and end with statement_names_clear(&sent->names). */
 struct relay_sent {
-    uint32_t remaining;           /* bytes of the message body still to come */
-    bool swallow;                 /* which nobody wants */
-    bool refusing;                /* its request was refused: all of it is swallowed, up to where a
-                                   * server would answer ReadyForQuery. The caller's to set. */
-    bool in_batch;                /* the request refused is a batch, which only a Sync ends */
+    uint32_t remaining; /* bytes of the message body still to come */
+    bool swallow;       /* which nobody wants */
+    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
+                         * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
+    bool defers;        /* its transactions may begin later (relay_defer.h). The caller's to set */
+    bool begun_failed;  /* ... and it has failed: the caller's to set, when that is begun */
+    uint8_t begun_length; /* it has begun one that no server knows of */
+    uint8_t begun[RELAY_MOST_BEGIN];
     struct statement_names names; /* what the client calls its statements */
 };
 
@@ -101,7 +110,8 @@ struct relay_plan {
     X(RELAY_PIN_LOCK,      "lock",      "an advisory lock of the session")      \
     X(RELAY_PIN_TEMP,      "temporary", "a temporary table")                    \
     X(RELAY_PIN_SETTING,   "setting",   "a setting that cannot follow")         \
-    X(RELAY_PIN_LIBRARY,   "library",   "LOAD")
+    X(RELAY_PIN_LIBRARY,   "library",   "LOAD")                                 \
+    X(RELAY_PIN_REPLICATION, "replication", "a replication connection: nobody else ever gets its server")
 /* clang-format on */
 
 enum relay_pin {
@@ -157,6 +167,8 @@ struct relay {
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
+    bool by_statement;      /* transaction blocks are not allowed; the caller's to set */
+    bool in_block;          /* ... and there is one: its ReadyForQuery was kept back */
     bool question;          /* what we asked is a question, which may fail ... */
     bool unanswered;        /* ... and has */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */

@@ -137,7 +137,9 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
         relay->question = false;
         return;
     }
-    if (relay_repeat_hides(relay)) {
+    if (relay->by_statement && status != 'I')
+        relay->in_block = relay->swallow = true;
+    else if (relay_repeat_hides(relay)) {
         relay_repeat_ready(relay, plan);
         return;
     }

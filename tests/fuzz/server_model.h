@@ -199,7 +199,7 @@ static void model_say_rows(struct model *m, unsigned count)
 /* True: it is done. False: it has failed, or copies. */
 static bool model_run(struct model *m, uint8_t statement)
 {
-    if (statement == 'e' || (m->status == 'E' && statement != 'k')) {
+    if (statement == 'e' || (m->status == 'E' && statement != 'k' && statement != 'R')) {
         model_fail(m);
         return false;
     }
@@ -221,6 +221,7 @@ static bool model_run(struct model *m, uint8_t statement)
         model_say_text(m, WIRE_COMMAND_COMPLETE, "BEGIN");
         break;
     case 'k':
+    case 'R': /* weir's own, in words */
         m->status = 'I';
         m->implicit = false;
         model_say_text(m, WIRE_COMMAND_COMPLETE, "ROLLBACK");

@@ -360,14 +360,39 @@ Story(what_a_gone_client_is_owed_goes_to_nobody)
     cr_assert(!relay.failed);
 }
 
-Story(a_batch_of_a_gone_client_is_synced)
+/* A Sync alone would commit what its client has not. */
+Story(a_batch_of_a_gone_client_is_rolled_back)
 {
     client_sends("Parse - x; Bind; Execute; Flush");
     server_gets("Parse - x; Bind; Execute; Flush");
     cr_assert(client_goes());
-    server_gets("Sync");
-    server_sends("ParseComplete; BindComplete; CommandComplete A; ReadyForQuery I");
+    server_gets("Query ROLLBACK; Sync");
+    server_sends("ParseComplete; BindComplete; CommandComplete A; NoticeResponse WARNING");
+    server_sends("CommandComplete ROLLBACK; ReadyForQuery I");
+    the_server_is_not_free();
+    server_sends("ReadyForQuery I");
     client_gets("");
+    the_server_is_free();
+}
+
+Story(a_batch_of_a_gone_client_that_fails_ends_at_the_sync)
+{
+    client_sends("Parse - x; Bind; Execute");
+    cr_assert(client_goes());
+    server_sends("ParseComplete; BindComplete; ErrorResponse ERROR");
+    the_server_is_not_free();
+    server_sends("ReadyForQuery I");
+    the_server_is_free();
+    cr_assert(!relay.failed);
+}
+
+Story(a_batch_that_has_failed_before_its_client_goes_is_synced)
+{
+    client_sends("Parse - x; Flush");
+    server_sends("ErrorResponse ERROR");
+    cr_assert(client_goes());
+    server_gets("Parse - x; Flush; Sync");
+    server_sends("ReadyForQuery I");
     the_server_is_free();
 }
 

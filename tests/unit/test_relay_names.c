@@ -398,7 +398,8 @@ Story(what_a_gone_client_has_prepared_the_server_still_has)
     client_sends("Parse s1 select; Bind s1; Execute");
     cr_assert(relay_abandon(&relay, &sent, &out));
     statement_names_clear(&sent.names);
-    server_sends("ParseComplete; BindComplete; CommandComplete A; ReadyForQuery I");
+    server_sends("ParseComplete; BindComplete; CommandComplete A");
+    server_sends("CommandComplete ROLLBACK; ReadyForQuery I; ReadyForQuery I");
     client_gets("");
     the_server_is_free();
     bytes_free(&out);

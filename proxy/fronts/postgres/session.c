@@ -34,13 +34,16 @@ static const struct {
 } life[SESSION_STATE_COUNT] = {
     [SESSION_GREETING] = {greet, MAY(WELCOMING) | MAY(RESTING) | MAY(CANCELING) | MAY_END,
                           ERR_LOGIN_TOO_LONG},
-    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_LOGIN_TOO_LONG},
-    [SESSION_RESTING] = {pass_on, MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY(REPLICATING) | MAY_END, ERR_LOGIN_TOO_LONG},
+    [SESSION_RESTING] = {pass_on, MAY(BEGUN) | MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_BEGUN] = {pass_on, MAY(RESTING) | MAY(QUEUEING) | MAY_END,
+                       ERR_IN_TRANSACTION_TOO_LONG},
     [SESSION_QUEUEING] = {keep, MAY(WORKING) | MAY(RESTING) | MAY_END, ERR_OK},
     [SESSION_SENDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_MESSAGE_TOO_LONG},
     [SESSION_WORKING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_QUERY_TOO_LONG},
     [SESSION_HOLDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IN_TRANSACTION_TOO_LONG},
     [SESSION_PINNED] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_REPLICATING] = {pass_on, MAY_END, ERR_OK},
     [SESSION_CANCELING] = {discard, MAY_END, ERR_CLOSED},
     [SESSION_LEAVING] = {discard, MAY(CLOSING), ERR_CLOSED},
     [SESSION_CLOSING] = {discard, 0, ERR_CLOSED},
@@ -74,28 +77,6 @@ static bool is_over(const struct session *session)
 static uint64_t now_us(void)
 {
     return uv_hrtime() / 1000;
-}
-
-struct log_who session_who(const struct session *session, char address[64])
-{
-    const struct broker_place *place = session->lease.place;
-
-    peer_write(&session->peer, address, 64);
-    return (struct log_who){
-        .kind = 'C',
-        .id = session->id,
-        .database = place ? place->terms.database : NULL,
-        .user = place ? place->terms.user : NULL,
-        .address = address,
-    };
-}
-
-static void say(struct session *session, enum log_level level, const char *what, const char *why)
-{
-    char address[64];
-    struct log_who who = session_who(session, address);
-
-    log_write(session->front->with.log, level, &who, "%s%s", what, why);
 }
 
 /* ---- from state to state ----------------------------------------------------------------- */
@@ -133,7 +114,7 @@ static void detach(struct session *session)
 {
     if (session->lease.backend != NULL)
         broker_leave(&session->lease, &session->sent);
-    else if (link_is_linked(&session->lease.client.queued))
+    else
         broker_give_up(&session->lease);
 }
 
@@ -186,7 +167,7 @@ void session_fail(struct session *session, enum err why, const char *text)
     if (text == NULL || text[0] == '\0')
         text = err_text(why);
     if (session->front->with.log_pooler_errors)
-        say(session, LOG_LEVEL_WARNING, "pooler error: ", text);
+        session_who_says(session, LOG_LEVEL_WARNING, "pooler error: ", text);
     if (why == ERR_PROTOCOL)
         session->front->with.metrics->protocol_violations++;
     detach(session);
@@ -237,6 +218,8 @@ static enum session_state occupation(struct session *session)
 {
     const struct relay *relay = relay_of(session);
 
+    if (session->lease.client.own)
+        return SESSION_REPLICATING;
     if (relay_is_half_sent(&session->sent))
         return SESSION_SENDING;
     if (relay_owes(relay))
@@ -298,7 +281,10 @@ static size_t pass_on(struct session *session, struct slice in)
     if (plan.back.length > 0)
         stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
-        stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
+        stream_write(&session->stream,
+                     session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
+    if (session->lease.backend == NULL && !is_over(session))
+        become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
     return used;
 }
@@ -333,7 +319,7 @@ static void on_ended(struct stream *stream, enum err why)
     (void)why;
     if (session->state != SESSION_LEAVING && session->state != SESSION_CANCELING &&
         session->front->with.log_disconnections)
-        say(session, LOG_LEVEL_INFO, "closing because: ", "client unexpected eof");
+        session_who_says(session, LOG_LEVEL_INFO, "closing because: ", "client unexpected eof");
     session_close(session);
 }
 
@@ -348,7 +334,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
         metrics->bytes_to_clients += plan->slices[i].length;
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
-    if (plan->queries > 0) {
+    if (plan->queries > 0 && session->state != SESSION_REPLICATING) {
         uint64_t now = now_us();
 
         metrics->queries += plan->queries;
@@ -408,6 +394,10 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_SETTING, lease->backend->failure);
         return;
     }
+    if (owed->in_block && !backend_is_mid_answer(lease->backend)) { /* it is rolled back */
+        session_fail(session, ERR_IN_BLOCK, NULL);
+        return;
+    }
     backend_see_to(lease->backend, &session->sent);
     if (lease->backend == NULL) /* it was lost, and that was told */
         return;
@@ -446,16 +436,18 @@ static void on_granted(struct broker_lease *lease)
     struct session *session = lessee(lease);
     uint64_t asked_us = session->asked_us;
 
-    if (session->state == SESSION_WELCOMING) { /* it only wanted to know what to say */
-        broker_leave(lease, &session->sent);
+    if (session->state == SESSION_WELCOMING) {
+        if (lease->client.own)
+            broker_set_mode(lease);
+        else /* it only wanted to know what to say */
+            broker_leave(lease, &session->sent);
         welcome(session);
         return;
     }
+    broker_set_mode(lease);
     become(session, SESSION_WORKING);
     session->asked_us = session->query_us = now_us();
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
-    if (lease->place->terms.keep_until_the_end)
-        lease->backend->relay.pinned |= 1u << RELAY_PIN_MODE;
     go_on(session);
 }
 
@@ -537,34 +529,28 @@ void session_accept(struct front *front, uv_stream_t *listener)
 
 static void welcome(struct session *session)
 {
-    struct front *front = session->front;
-    struct bytes out = {0};
-
-    if (session->slot == SESSION_NO_SLOT && front_enroll(front, session) != ERR_OK) {
+    if (greeting_welcome(session->greeting) != ERR_OK)
         session_fail(session, ERR_NO_MEMORY, NULL);
-        return;
-    }
-    session->lease.wanted = greeting_write_welcome(session->greeting, session->lease.place, &out);
-    session->lease.own = parameters_hold(session->lease.wanted);
-    wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
-    wire_add_ready_for_query(&out, 'I');
-    end_greeting(session);
-    if (out.failed)
-        session_fail(session, ERR_NO_MEMORY, NULL);
-    else
-        stream_write(&session->stream, &(struct slice){out.at, out.length}, 1);
-    bytes_free(&out);
     if (is_over(session))
         return;
-    front->with.metrics->logins++;
+    end_greeting(session);
+    session->front->with.metrics->logins++;
+    session->sent.defers = session->lease.place->terms.mode == SETTINGS_POOL_MODE_TRANSACTION &&
+                           session->lease.backend == NULL;
     session->held_back = true; /* what was sent ahead of the welcome */
-    rest(session);
+    if (session->lease.backend == NULL) {
+        rest(session);
+        return;
+    }
+    become(session, SESSION_REPLICATING);
+    listen_again(session);
 }
 
-/* Once a server of its pool was seen, every client of the pool can be greeted at once. */
+/* Once a server of its pool was seen, every client of the pool can be greeted at once, but for
+ * one that wants a server of its own. */
 void session_welcome(struct session *session)
 {
-    if (session->lease.place->standard != NULL) {
+    if (session->lease.place->standard != NULL && session->lease.wishes == NULL) {
         welcome(session);
         return;
     }
@@ -591,6 +577,7 @@ const void *session_cancel(struct session *session)
         broker_give_up(&session->lease);
         write_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
         session->sent.refusing = true;
+        session->sent.begun_failed = session->sent.begun_length > 0;
         session->held_back = true;
         rest(session);
         return NULL;

@@ -2,7 +2,10 @@
  * proxy/fronts/postgres/session.h - the life of one PostgreSQL client.
  *
  *      GREETING --> WELCOMING --> RESTING <--> QUEUEING --> WORKING <--> SENDING, HOLDING, PINNED
- *          |                         ^------------------------'-------------'
+ *          |                         ^  |        ^ |       '-------------'
+ *          |                         |  `-> BEGUN '|                    |
+ *          |                         `-------------^--------------------'
+ *          |          `--> REPLICATING
  *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
  *
  * What a session does with bytes, where it may go from each state, and what it says when
@@ -17,6 +20,7 @@
 #define PROXY_FRONTS_POSTGRES_SESSION_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "drivers/peer.h"
 #include "drivers/stream.h"
 #include "proxy/broker.h"
@@ -29,11 +33,13 @@ struct greeting;
     X(GREETING,  "login")               /* says who it is */                                     \
     X(WELCOMING, "login_waiting")       /* waits for the first server of its pool */             \
     X(RESTING,   "idle")                /* has no server and wants none */                       \
+    X(BEGUN,     "begun")               /* has begun a transaction, and no statement of it */    \
     X(QUEUEING,  "waiting")             /* wants a server */                                     \
     X(SENDING,   "sending")             /* has a server, and has sent it half a message */       \
     X(WORKING,   "active")              /* is owed an answer by its server */                    \
     X(HOLDING,   "idle_in_transaction") /* keeps its server, in mid-transaction */               \
     X(PINNED,    "idle_pinned")         /* keeps its server for what it has set up there */      \
+    X(REPLICATING, "replicating")       /* has a server of its own until it leaves */ \
     X(CANCELING, "canceling")           /* no client: a cancel request, until it was delivered */ \
     X(LEAVING,   "leaving")             /* is told our last words */                             \
     X(CLOSING,   "closing")
@@ -93,6 +99,9 @@ const void *session_cancel(struct session *session);
 /* It has been in its state for too long. */
 void session_expire(struct session *session);
 
+/* In the log. */
 struct log_who session_who(const struct session *session, char address[64]);
+void session_who_says(const struct session *session, enum log_level level, const char *what,
+                      const char *why);
 
 #endif
