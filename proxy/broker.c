@@ -207,8 +207,10 @@ static void on_lost(struct backend *backend, enum err e, const char *why)
         say(place, backend, "closing because", why);
         place->metrics.servers_lost++;
     }
-    if (lease != NULL)
+    if (lease != NULL) {
         lease->backend = NULL;
+        lease->pinned = 0;
+    }
     pool_lost(place->pool, server, now_in(place->broker));
     backend_close(backend);
     if (lease != NULL)
@@ -303,6 +305,20 @@ void broker_set_mode(struct broker_lease *lease)
         relay->pinned |= 1u << RELAY_PIN_MODE;
 }
 
+void broker_see_to(struct broker_lease *lease)
+{
+    struct backend *backend = lease->backend;
+    uint32_t pinned;
+
+    backend_see_to(backend, lease->sent);
+    if (lease->backend == NULL) /* it was lost, and that was told */
+        return;
+    pinned = backend->relay.pinned;
+    for (unsigned i = 0; i < RELAY_PIN_COUNT; i++)
+        lease->place->pins[i] += (pinned & ~lease->pinned) >> i & 1;
+    lease->pinned = pinned;
+}
+
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
 {
     static const enum pool_leftovers left[] = {
@@ -317,6 +333,7 @@ void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
     enum backend_leftovers leftovers = backend_leave(backend, sent, &wanted);
 
     lease->backend = NULL;
+    lease->pinned = 0;
     if (lease->wanted != NULL) { /* what it has set meanwhile it finds again on its next server */
         parameters_release(set, lease->wanted);
         lease->wanted = wanted;

@@ -78,6 +78,7 @@ enum relay_verdict {
     RELAY_NEEDS_SERVER, /* the next message wants a server, and there is none */
     RELAY_WAITS,        /* too much is owed: go on when the server has answered */
     RELAY_TERMINATED,   /* the client said goodbye */
+    RELAY_REJECTED,     /* it must not be executed, and its beginning was sent already */
     RELAY_BROKEN,       /* nobody could make sense of the next message */
 };
 

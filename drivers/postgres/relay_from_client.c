@@ -1,4 +1,5 @@
 #include "drivers/postgres/relay_defer.h"
+#include "drivers/postgres/relay_reject.h"
 #include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
@@ -161,15 +162,19 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
                              struct relay_plan *plan, size_t *replaced)
 {
     struct relay_naming naming = {0};
+    size_t length = 1 + (size_t)bytes_u32(message.at + 1);
+    enum relay_reject reject = relay_reject_see(relay, &message, plan);
     bool alone = is_alone(relay);
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
+    if (reject == RELAY_REJECT_NOT_YET)
+        return false;
     /* On a server that is the client's to the end they are its own affair. */
     if ((relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) == 0 &&
         !relay_names_see(relay, message, plan, &naming))
         return false;
     relay_repeat_begin(relay, message, alone);
-    if ((naming.marks & OWED_HERE) == 0)
+    if ((naming.marks & OWED_HERE) == 0 && reject == RELAY_REJECT_NOT)
         state_begin(&relay->state, message, relay->owed.asked, relay->skipping);
     account(relay, asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
@@ -177,6 +182,12 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
     sent->swallow = (naming.marks & OWED_HERE) != 0;
     sent->remaining = 1 + bytes_u32(message.at + 1) - (uint32_t)naming.replaced;
     *replaced = naming.replaced;
+    if (reject == RELAY_REJECT_NOT)
+        return true;
+    if (!sent->swallow)
+        relay_forward(plan, message.at + naming.replaced, message.length - naming.replaced);
+    sent->remaining = 0;
+    *replaced = length;
     return true;
 }
 
@@ -250,6 +261,10 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
         used += replaced;
         part = sent->remaining < in.length - used ? sent->remaining : in.length - used;
         read_text(relay, sent, (struct slice){in.at + used, part}, begins ? RELAY_HEADER : 0);
+        if (relay != NULL && relay->state.rejects) {
+            plan->verdict = RELAY_REJECTED;
+            break;
+        }
         if (!sent->swallow && part > 0)
             relay_forward(plan, in.at + used, part);
         sent->remaining -= (uint32_t)part;

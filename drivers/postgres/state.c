@@ -172,8 +172,9 @@ void state_begin(struct state *state, struct slice message, uint32_t request, bo
     case WIRE_QUERY:
     case WIRE_PARSE:
         state->in_name = message.at[0] == WIRE_PARSE;
-        if (state->in_name && message.length > WIRE_HEADER_SIZE && body[0] != '\0')
-            break; /* a named one is looked at when it is used */
+        state->is_named = state->in_name && message.length > WIRE_HEADER_SIZE && body[0] != '\0';
+        if (state->is_named && state->mode != STATE_REJECT)
+            break; /* it is looked at when it is used */
         state->reading = message.at[0];
         state->is_dropped = dropped;
         state->request = request;
@@ -291,15 +292,33 @@ void state_use(struct state *state, struct slice text, uint32_t hints)
     keep_statement(state);
 }
 
+/* A setting that PostgreSQL reports may be changed, for that follows; and what is there reset. */
+bool state_rejects(const struct state *state, const struct sql *sql)
+{
+    const uint32_t rejected = SQL_LOCKS | SQL_TEMP | SQL_HOLD | SQL_PREPARES | SQL_LISTENS |
+                              SQL_OPAQUE | SQL_LOADS | SQL_LOST;
+    struct sql_change change;
+
+    if (state->mode != STATE_REJECT || (sql->hints & rejected) != 0)
+        return state->mode == STATE_REJECT;
+    for (size_t at = 0; sql_next_change(sql, &at, &change);)
+        if (change.kind != SQL_CHANGE_NOTHING && change.kind != SQL_CHANGE_RESET &&
+            change.kind != SQL_CHANGE_RESET_ALL && change.kind != SQL_CHANGE_DISCARD &&
+            parameters_find(change.name) == PARAMETERS_COUNT)
+            return true;
+    return false;
+}
+
 void state_end(struct state *state)
 {
     if (state->reading == 0)
         return;
     sql_end(&state->sql);
+    state->rejects = state_rejects(state, &state->sql);
     doubt(state);
     if (state->reading == WIRE_QUERY)
         end_query(state);
-    else
+    else if (!state->is_named)
         end_parse(state);
     state->reading = 0;
 }

@@ -40,7 +40,10 @@ enum state_kind {
     STATE_ANYTHING = (1 << 6) - 1,
 };
 
-enum { STATE_LOG_MOST = 1024 };
+enum {
+    STATE_LOG_MOST = 1024,
+    STATE_INSTEAD_MOST = 320, /* what is sent in place of a text that is rejected */
+};
 
 /* Changes, one behind the other. */
 struct state_log {
@@ -55,6 +58,8 @@ struct state {
     uint8_t reading;    /* type of the message whose text is passing, or 0 */
     bool in_name;       /* ... in the name before the text, which is empty */
     bool is_dropped;    /* ... and the server will not look at it */
+    bool is_named;      /* ... it is only read because it may be rejected */
+    bool rejects;       /* ... and it is */
     bool parsed;        /* of_statement is of the unnamed one ... */
     bool used;          /* ... or of that which the next Bind names */
     bool bound;         /* ... and of the unnamed portal */
@@ -68,6 +73,7 @@ struct state {
     struct state_log of_statement, expected, done, committed;
     struct state_log suspects; /* only names: of settings that PostgreSQL does not list */
     struct sql sql;
+    uint8_t instead[STATE_INSTEAD_MOST];
 };
 
 /* As a server is when nobody has it. */
@@ -86,6 +92,9 @@ void state_use(struct state *state, struct slice text, uint32_t hints);
 /* The next of its body; then its end. */
 void state_feed(struct state *state, struct slice body);
 void state_end(struct state *state);
+
+/* Whether a text must not be executed. */
+bool state_rejects(const struct state *state, const struct sql *sql);
 
 /* ---- from the server --------------------------------------------------------------------- */
 

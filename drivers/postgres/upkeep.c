@@ -233,11 +233,13 @@ static void ask(struct upkeep *upkeep, struct relay *relay, unsigned kinds, stru
 
 bool upkeep_next(struct upkeep *upkeep, struct relay *relay, struct bytes *out)
 {
+    static const uint32_t for_good = 1u << RELAY_PIN_MODE | 1u << RELAY_PIN_STATEMENT |
+                                     1u << RELAY_PIN_LIBRARY | 1u << RELAY_PIN_REPLICATION;
     unsigned kinds = state_question(&relay->state, kinds_of(relay->pinned));
 
     if (relay->state.blind)
         pin(relay, RELAY_PIN_SETTING);
-    if (relay->pinned & (1u << RELAY_PIN_MODE)) /* it is kept whatever the answer is */
+    if (relay->pinned & for_good) /* it is kept whatever the answer is */
         kinds = 0;
     if (kinds != 0)
         ask(upkeep, relay, kinds, out);

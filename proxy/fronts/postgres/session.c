@@ -263,6 +263,9 @@ static void obey(struct session *session, const struct relay_plan *plan)
     case RELAY_TERMINATED:
         session_close(session);
         break;
+    case RELAY_REJECTED:
+        session_fail(session, ERR_NOT_SUPPORTED, "session_state = reject does not allow this");
+        break;
     case RELAY_BROKEN:
         snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
                  plan->unknown_type, plan->unknown_length);
@@ -398,7 +401,7 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_IN_BLOCK, NULL);
         return;
     }
-    backend_see_to(lease->backend, &session->sent);
+    broker_see_to(lease);
     if (lease->backend == NULL) /* it was lost, and that was told */
         return;
     if (backend_may_be_left(lease->backend, &session->sent)) {
