@@ -66,10 +66,11 @@ struct settings {
     /* who gets a server */
     enum settings_pool_mode pool_mode; /* always set */
     uint64_t default_pool_size, min_pool_size, max_waiting_clients;
-    enum settings_session_state session_state; /* always set */
+    enum settings_session_state session_state;              /* always set */
+    uint64_t max_listen_channels, max_queued_notifications; /* the latter in bytes */
     char *server_reset_query;
     bool server_reset_query_always;
-    uint64_t max_prepared_statements;
+    uint64_t max_prepared_statements, max_client_prepared_statements;
 
     /* how long */
     uint64_t cancel_wait_timeout_ms;

@@ -408,19 +408,25 @@ bool backend_is_mid_answer(const struct backend *backend)
     return backend->relay.remaining > 0 && !backend->relay.swallow;
 }
 
-static bool is_at_rest(const struct backend *backend, const struct relay_sent *sent)
+bool backend_is_settled(const struct backend *backend, const struct relay_sent *sent)
 {
     return backend->whole && backend->canceling == 0 && relay_is_settled(&backend->relay, sent);
 }
 
+void backend_ask(struct backend *backend, const char *sql)
+{
+    REQUIRE(backend->state == BACKEND_LEASED);
+    ask_query(backend, sql);
+}
+
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
 {
-    return is_at_rest(backend, sent) && upkeep_allows(&backend->relay);
+    return backend_is_settled(backend, sent) && upkeep_allows(&backend->relay);
 }
 
 bool backend_is_due(const struct backend *backend, const struct relay_sent *sent)
 {
-    return is_at_rest(backend, sent) &&
+    return backend_is_settled(backend, sent) &&
            (backend->relay.pinned == 0 || state_is_doubtful(&backend->relay.state));
 }
 
@@ -429,7 +435,7 @@ void backend_see_to(struct backend *backend, const struct relay_sent *sent)
     struct bytes out = {0};
 
     if (backend->state != BACKEND_LEASED || backend->relay.tainted || backend->relay.dying ||
-        !is_at_rest(backend, sent))
+        !backend_is_settled(backend, sent))
         return;
     if (upkeep_next(&backend->upkeep, &backend->relay, &out))
         send_bytes(backend, &out);

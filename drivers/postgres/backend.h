@@ -114,6 +114,11 @@ void backend_lease(struct backend *backend, void *client, struct relay_sent *sen
                    const struct backend_wish *wish);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
 
+/* weir asks something on the client's behalf; the rows are in the plans of events.answer. Only
+ * while it is settled: it owes nothing, and is in no transaction. May lose the backend. */
+bool backend_is_settled(const struct backend *backend, const struct relay_sent *sent);
+void backend_ask(struct backend *backend, const char *sql);
+
 /* Whether its client has got the beginning of a message, and not yet its end. */
 bool backend_is_mid_answer(const struct backend *backend);
 

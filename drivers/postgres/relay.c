@@ -51,6 +51,7 @@ void relay_attach(struct relay *relay, struct relay_sent *client)
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = relay->by_statement = false;
+    relay->listening = (struct relay_listening){0};
     relay->client = client;
     relay->record.state = 0;
     relay->names.unnamed = relay->names.unbound = false;

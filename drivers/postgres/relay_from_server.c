@@ -60,6 +60,7 @@ static void on_error(struct relay *relay, struct slice body)
     if (relay->copy != 0 && relay->maybe_ignored > 0)
         relay->tainted = true;
     relay->copy = 0;
+    relay->listening.unlistening = false;
     relay->maybe_ignored = 0;
     if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
         unexpected(relay);
@@ -93,13 +94,35 @@ static void begin_copy(struct relay *relay, uint8_t how)
 
 /* ---- from the server: answers ------------------------------------------------------------ */
 
+static bool tag_is(struct slice tag, const char *text)
+{
+    return tag.length == strlen(text) + 1 && memcmp(tag.at, text, tag.length) == 0;
+}
+
 static void complete(struct relay *relay, struct slice tag)
 {
     state_complete(&relay->state, tag, relay->owed.answered, ANY_OF(OWED_QUERY));
-    if (tag.length != sizeof("LOAD") || memcmp(tag.at, "LOAD", tag.length) != 0)
+    if (tag_is(tag, "LISTEN"))
+        relay->pinned |= 1u << RELAY_PIN_LISTEN; /* until it is known whether it does */
+    if (!tag_is(tag, "LOAD"))
         return;
     relay->pinned |= 1u << RELAY_PIN_LIBRARY; /* which nothing unloads */
     relay->tainted = true;
+}
+
+/* Whether it was committed. Which part a ROLLBACK TO has undone is not known: then it was not. */
+static void note_unlisten(struct relay *relay, struct slice tag)
+{
+    if (tag_is(tag, "UNLISTEN")) {
+        relay->listening.unlistening = true;
+    } else if (tag_is(tag, "COMMIT")) {
+        relay->listening.unlistened |= relay->listening.unlistening;
+        relay->listening.unlistening = false;
+    } else if (tag_is(tag, "ROLLBACK")) {
+        relay->listening.unlistening = false;
+    } else if (tag_is(tag, "DISCARD ALL")) {
+        relay->listening.discarded = true;
+    }
 }
 
 static void on_complete(struct relay *relay, struct slice tag)
@@ -109,8 +132,10 @@ static void on_complete(struct relay *relay, struct slice tag)
     relay->copy = 0;
     relay->maybe_ignored = 0; /* the COPY has read past them */
     relay_steps_completed(relay, tag);
-    if (!owed_head_is_ours(&relay->owed))
+    if (!owed_head_is_ours(&relay->owed)) {
         complete(relay, tag);
+        note_unlisten(relay, tag);
+    }
     if (ANY_OF(OWED_EXECUTE))
         pop(relay);
     else if (!ANY_OF(OWED_QUERY))
@@ -136,6 +161,10 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
         plan->answered = true;
         relay->question = false;
         return;
+    }
+    if (status == 'I') {
+        relay->listening.unlistened |= relay->listening.unlistening;
+        relay->listening.unlistening = false;
     }
     if (relay->by_statement && status != 'I')
         relay->in_block = relay->swallow = true;
@@ -237,7 +266,9 @@ static size_t needed_from_server(uint8_t type, size_t length, bool ours)
         most = RELAY_HEADER + 64;
     else if (type == WIRE_ERROR_RESPONSE)
         most = RELAY_HEADER + 512; /* its routine comes last */
-    else if ((type == WIRE_PARAMETER_STATUS || ours) && length <= LONGEST_PARAMETER)
+    else if (type == WIRE_PARAMETER_STATUS && length <= LONGEST_PARAMETER)
+        most = length;
+    else if (type == WIRE_DATA_ROW && ours && length <= LONGEST_PARAMETER)
         most = length;
     return length < most ? length : most;
 }
@@ -249,6 +280,8 @@ static bool is_for_nobody(const struct relay *relay, uint8_t type)
     bool quiet = owed_head_is(&relay->owed, OWED_QUIET) &&
                  (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE);
 
+    if (type == WIRE_NOTIFICATION_RESPONSE)
+        return relay->nobody || !relay_hears(relay);
     return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
            (relay_repeat_hides(relay) && !is_aside(type)) ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
@@ -265,16 +298,17 @@ static void tell(struct relay *relay, uint8_t type, struct slice message, size_t
         plan->failure = body;
     if (type == WIRE_PARAMETER_STATUS && message.length == length)
         plan->parameter = body;
-    if (type == WIRE_DATA_ROW && ours && relay->question) {
+    if (type == WIRE_DATA_ROW && ours && message.length == length)
         plan->row = body;
-        relay->unanswered |= message.length < length;
-    }
+    else if (type == WIRE_DATA_ROW && ours)
+        relay->unanswered = true;
 }
 
 /* Looks at the next message. False: more of it is needed, or it makes no sense. */
 static bool begin_server_message(struct relay *relay, struct slice in, struct relay_plan *plan)
 {
     uint8_t type = in.at[0];
+    bool ours = owed_head_is_ours(&relay->owed);
     size_t length;
 
     if (in.length < RELAY_HEADER)
@@ -286,9 +320,7 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
         plan->verdict = RELAY_BROKEN;
         return false;
     }
-    if (in.length < needed_from_server(type, length,
-                                       type == WIRE_DATA_ROW && relay->question &&
-                                           owed_head_is_ours(&relay->owed)))
+    if (in.length < needed_from_server(type, length, ours))
         return false;
     if (in.length > length)
         in.length = length;

@@ -185,7 +185,7 @@ void upkeep_note(struct upkeep *upkeep, struct relay *relay, const PGconn *conn,
 {
     if (plan->parameter.length > 0)
         note_parameter(upkeep, relay, conn, plan->parameter, leased);
-    if (plan->row.length > 0)
+    if (plan->row.length > 0 && upkeep->question.kinds != 0)
         question_row(&upkeep->question, plan->row);
     if (plan->failure.length > 0)
         following_failed(&upkeep->settings);
@@ -235,8 +235,14 @@ bool upkeep_next(struct upkeep *upkeep, struct relay *relay, struct bytes *out)
 {
     static const uint32_t for_good = 1u << RELAY_PIN_MODE | 1u << RELAY_PIN_STATEMENT |
                                      1u << RELAY_PIN_LIBRARY | 1u << RELAY_PIN_REPLICATION;
-    unsigned kinds = state_question(&relay->state, kinds_of(relay->pinned));
+    unsigned kinds;
 
+    if ((relay->pinned & 1u << RELAY_PIN_LISTEN) == 0)
+        relay->state.hints &=
+            ~(uint32_t)SQL_LISTENS; /* it was not done, or somebody has seen to it */
+    if ((relay->pinned & 1u << RELAY_PIN_UNNAMED) != 0) /* our Query would destroy it (trap 51) */
+        return false;
+    kinds = state_question(&relay->state, kinds_of(relay->pinned));
     if (relay->state.blind)
         pin(relay, RELAY_PIN_SETTING);
     if (relay->pinned & for_good) /* it is kept whatever the answer is */

@@ -146,6 +146,16 @@ static void model_die(struct model *m)
     m->dead = true;
 }
 
+/* Nobody asked for it, and only a client whose server listens for it alone is to get it. */
+static void model_say_notification(struct model *m)
+{
+    uint8_t tag = m->tag;
+
+    m->tag = MODEL_NOBODY;
+    model_say(m, WIRE_NOTIFICATION_RESPONSE, "\0\0\0\7channel\0payload", 20);
+    m->tag = tag;
+}
+
 static void model_say_aside(struct model *m, uint8_t which)
 {
     static const char notice[] = "SNOTICE\0VNOTICE\0C00000\0Mlook\0";
@@ -155,7 +165,7 @@ static void model_say_aside(struct model *m, uint8_t which)
     else if (which % 3 == 1)
         model_say(m, WIRE_PARAMETER_STATUS, "TimeZone\0UTC", 13);
     else
-        model_say(m, WIRE_NOTIFICATION_RESPONSE, "\0\0\0\7channel\0payload", 20);
+        model_say_notification(m);
 }
 
 /* ---- transactions ------------------------------------------------------------------------ */

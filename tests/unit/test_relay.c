@@ -72,12 +72,77 @@ Story(a_function_call_is_answered_and_ended)
 Story(asides_may_come_at_any_time_and_answer_nothing)
 {
     client_sends("Query a");
-    server_sends("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; "
-                 "NotificationResponse x; ReadyForQuery I");
-    client_gets("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; "
-                "NotificationResponse x; ReadyForQuery I");
+    server_sends("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; ReadyForQuery I");
+    client_gets("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; ReadyForQuery I");
     server_sends("NoticeResponse later");
     the_server_is_free();
+}
+
+Story(what_is_notified_is_for_a_client_whose_server_listens_for_it)
+{
+    client_sends("Query a");
+    server_gets("Query a");
+    server_sends("NotificationResponse x; CommandComplete A; ReadyForQuery I");
+    client_gets("CommandComplete A; ReadyForQuery I");
+    the_server_is_free();
+    exchange("Query listen x", "CommandComplete LISTEN; ReadyForQuery I");
+    server_sends("NotificationResponse x");
+    client_gets("NotificationResponse x");
+}
+
+Story(what_is_notified_is_for_nobody_if_the_client_hears_it_from_elsewhere)
+{
+    relay.listening.elsewhere = true;
+    exchange("Query listen x", "CommandComplete LISTEN; ReadyForQuery I");
+    server_sends("NotificationResponse x");
+    client_gets("");
+    cr_assert_eq(relay.pinned, 1u << RELAY_PIN_LISTEN, "until the server was told to stop");
+}
+
+/* Whether an UNLISTEN was committed; then it is looked up and taken back. */
+static bool unlistened(void)
+{
+    bool was = relay.listening.unlistened;
+
+    relay.listening.unlistened = false;
+    return was;
+}
+
+Story(an_unlisten_counts_when_it_is_committed)
+{
+    exchange("Query unlisten x", "CommandComplete UNLISTEN; ReadyForQuery I");
+    cr_assert(unlistened());
+    exchange("Query begin", "CommandComplete BEGIN; ReadyForQuery T");
+    exchange("Query unlisten x", "CommandComplete UNLISTEN; ReadyForQuery T");
+    cr_assert_not(unlistened());
+    exchange("Query commit", "CommandComplete COMMIT; ReadyForQuery I");
+    cr_assert(unlistened());
+}
+
+Story(an_unlisten_that_was_rolled_back_does_not_count)
+{
+    exchange("Query begin", "CommandComplete BEGIN; ReadyForQuery T");
+    exchange("Query unlisten x", "CommandComplete UNLISTEN; ReadyForQuery T");
+    exchange("Query rollback", "CommandComplete ROLLBACK; ReadyForQuery I");
+    exchange("Query unlisten and fail",
+             "CommandComplete UNLISTEN; ErrorResponse e; ReadyForQuery I");
+    cr_assert_not(unlistened());
+    exchange("Query unlisten, commit and fail",
+             "CommandComplete UNLISTEN; CommandComplete COMMIT; ErrorResponse e; ReadyForQuery I");
+    cr_assert(unlistened());
+}
+
+Story(rows_that_answer_what_we_asked_are_for_us)
+{
+    struct bytes sql = {0};
+    struct relay_plan plan;
+
+    relay_ask_query(&relay, "q", &sql);
+    bytes_free(&sql);
+    cr_assert_eq(relay_from_server(&relay, SLICE("D\0\0\0\x0b\0\1\0\0\0\1"), &plan), 0);
+    cr_assert_eq(relay_from_server(&relay, SLICE("D\0\0\0\x0b\0\1\0\0\0\1x"), &plan), 12);
+    cr_assert_eq(plan.count, 0);
+    cr_assert_eq(plan.row.length, 7);
 }
 
 Story(half_a_message_keeps_the_server)

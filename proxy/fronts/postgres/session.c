@@ -6,6 +6,7 @@
 #include "drivers/postgres/wire.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/postgres/greeting.h"
+#include "proxy/fronts/postgres/subscriptions.h"
 
 /* More than that queued for one side, and the other is not read until it has been taken. */
 enum { MOST_QUEUED = 64 * 1024 };
@@ -112,6 +113,7 @@ static void begin_anew(struct session *session)
 /* Whatever it has of a pool it has no more. */
 static void detach(struct session *session)
 {
+    subscriptions_end(session);
     if (session->lease.backend != NULL)
         broker_leave(&session->lease, &session->sent);
     else
@@ -220,7 +222,7 @@ static enum session_state occupation(struct session *session)
 
     if (session->lease.client.own)
         return SESSION_REPLICATING;
-    if (relay_is_half_sent(&session->sent))
+    if (relay_is_half_sent(&session->sent) || session->half_seen)
         return SESSION_SENDING;
     if (relay_owes(relay))
         return SESSION_WORKING;
@@ -230,7 +232,6 @@ static enum session_state occupation(struct session *session)
 static void send_to_server(struct session *session, const struct relay_plan *plan)
 {
     struct backend *backend = session->lease.backend;
-    struct metrics_pool *metrics = metrics_of(session);
 
     if (session->state == SESSION_HOLDING || session->state == SESSION_PINNED) {
         session->query_us = now_us();
@@ -240,8 +241,7 @@ static void send_to_server(struct session *session, const struct relay_plan *pla
     if (session->state == SESSION_SENDING)
         begin_anew(session); /* it goes on sending, however slowly */
     become(session, occupation(session));
-    for (size_t i = 0; i < plan->count; i++)
-        metrics->bytes_from_clients += plan->slices[i].length;
+    session_count_request(session, plan);
     backend_send(backend, plan->slices, plan->count);
     if (stream_queued(&backend->stream) > MOST_QUEUED)
         stream_pause(&session->stream);
@@ -263,6 +263,9 @@ static void obey(struct session *session, const struct relay_plan *plan)
     case RELAY_TERMINATED:
         session_close(session);
         break;
+    case RELAY_TOO_MANY_NAMES:
+        session_fail(session, ERR_TOO_MANY_STATEMENTS, NULL);
+        break;
     case RELAY_REJECTED:
         session_fail(session, ERR_NOT_SUPPORTED, "session_state = reject does not allow this");
         break;
@@ -277,15 +280,16 @@ static void obey(struct session *session, const struct relay_plan *plan)
 static size_t pass_on(struct session *session, struct slice in)
 {
     struct relay_plan plan;
-    size_t used = relay_from_client(relay_of(session), &session->sent, in, &plan);
+    size_t used = subscriptions_pass(session, in, &plan);
 
-    if (plan.count > 0)
+    if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
     if (plan.back.length > 0)
         stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
         stream_write(&session->stream,
                      session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
+    session_count_own(session, &plan);
     if (session->lease.backend == NULL && !is_over(session))
         become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
@@ -331,33 +335,20 @@ static void on_ended(struct stream *stream, enum err why)
 static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
 {
     struct session *session = lessee(lease);
-    struct metrics_pool *metrics = metrics_of(session);
 
-    for (size_t i = 0; i < plan->count; i++)
-        metrics->bytes_to_clients += plan->slices[i].length;
+    session_count_answer(session, plan);
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
-    if (plan->queries > 0 && session->state != SESSION_REPLICATING) {
-        uint64_t now = now_us();
-
-        metrics->queries += plan->queries;
-        metrics->transactions += plan->transactions;
-        histogram_record(&metrics->query, now - session->query_us);
-        if (plan->transactions > 0) {
-            histogram_record(&metrics->transaction, now - session->asked_us);
-            session->asked_us = now;
-        }
-        session->query_us = now;
+    subscriptions_note(session, plan);
+    if (plan->queries > 0 && session->state != SESSION_REPLICATING)
         begin_anew(session); /* what is owed next is another query */
-    }
     if (!session->server_paused && stream_queued(&session->stream) > MOST_QUEUED) {
         session->server_paused = true;
         stream_pause(&lease->backend->stream);
     }
 }
 
-/* What the client has sent ahead is looked at again. */
-static void go_on(struct session *session)
+void session_go_on(struct session *session)
 {
     if (!session->in_bytes) /* else that is just what happens */
         stream_again(&session->stream);
@@ -374,7 +365,7 @@ static void listen_again(struct session *session)
     }
     stream_read(&session->stream);
     if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The client has no server any more. */
@@ -382,6 +373,7 @@ static void rest(struct session *session)
 {
     become(session, SESSION_RESTING);
     session->server_paused = false;
+    subscriptions_rest(session);
     if (session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else
@@ -401,6 +393,11 @@ static void on_turn(struct broker_lease *lease)
         session_fail(session, ERR_IN_BLOCK, NULL);
         return;
     }
+    if (subscriptions_check(session)) {
+        if (lease->backend != NULL)
+            become(session, SESSION_WORKING);
+        return;
+    }
     broker_see_to(lease);
     if (lease->backend == NULL) /* it was lost, and that was told */
         return;
@@ -413,7 +410,7 @@ static void on_turn(struct broker_lease *lease)
     if (session->state == SESSION_PINNED && session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
     else if (session->held_back)
-        go_on(session);
+        session_go_on(session);
 }
 
 /* The server takes again what its client sends. */
@@ -427,6 +424,7 @@ static void on_drained(struct stream *stream)
 {
     struct session *session = session_of(stream);
 
+    subscriptions_deliver(session);
     if (session->state == SESSION_RESTING)
         listen_again(session);
     else if (session->server_paused && session->lease.backend != NULL)
@@ -451,7 +449,7 @@ static void on_granted(struct broker_lease *lease)
     become(session, SESSION_WORKING);
     session->asked_us = session->query_us = now_us();
     histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
-    go_on(session);
+    session_go_on(session);
 }
 
 static void on_refused(struct broker_lease *lease, enum err why, const char *text)
@@ -538,6 +536,7 @@ static void welcome(struct session *session)
         return;
     end_greeting(session);
     session->front->with.metrics->logins++;
+    session->sent.most_names = session->front->with.max_statements;
     session->sent.defers = session->lease.place->terms.mode == SETTINGS_POOL_MODE_TRANSACTION &&
                            session->lease.backend == NULL;
     session->held_back = true; /* what was sent ahead of the welcome */

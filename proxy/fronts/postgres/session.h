@@ -27,6 +27,7 @@
 
 struct front;
 struct greeting;
+struct subscriptions;
 
 /* clang-format off */
 #define SESSION_STATES(X) \
@@ -62,20 +63,23 @@ struct session {
     struct front *front;
     struct link link; /* in front->sessions[state] */
     struct peer peer;
-    struct greeting *greeting; /* while GREETING or WELCOMING */
-    const void *canceling;     /* while CANCELING: the backend it waits for */
+    struct greeting *greeting;           /* while GREETING or WELCOMING */
+    const void *canceling;               /* while CANCELING: the backend it waits for */
+    struct subscriptions *subscriptions; /* NULL: it has never listened */
     uint64_t id;
     uint64_t since;    /* when it came into its state, in ms of the loop */
     uint64_t asked_us; /* when it began to want a server ... */
     uint64_t query_us; /* ... and its server to owe an answer */
     struct relay_sent sent;
-    uint32_t slot; /* its place in front->slots; SESSION_NO_SLOT: none */
+    uint32_t cleared; /* bytes that have been looked at and may go to its server */
+    uint32_t slot;    /* its place in front->slots; SESSION_NO_SLOT: none */
     uint8_t key[SESSION_KEY_SIZE];
     uint8_t key_size; /* how much of it the client was given */
     uint8_t state;
     bool in_bytes;      /* is being shown bytes now */
     bool counted;       /* among the clients that max_client_conn counts */
     bool held_back;     /* has bytes that wait until the server has answered */
+    bool half_seen;     /* the message after those is short, and not complete */
     bool server_paused; /* its server is not read until it has read */
 };
 
@@ -99,7 +103,16 @@ const void *session_cancel(struct session *session);
 /* It has been in its state for too long. */
 void session_expire(struct session *session);
 
+/* What the client has sent ahead is looked at again. */
+void session_go_on(struct session *session);
+
 /* In the log. */
+/* In the metrics of its pool: what goes to its server, what comes from there, and what was answered
+ * without one. */
+void session_count_request(struct session *session, const struct relay_plan *plan);
+void session_count_answer(struct session *session, const struct relay_plan *plan);
+void session_count_own(struct session *session, const struct relay_plan *plan);
+
 struct log_who session_who(const struct session *session, char address[64]);
 void session_who_says(const struct session *session, enum log_level level, const char *what,
                       const char *why);
