@@ -39,7 +39,7 @@ NO_PINS = [
 
 @pytest.fixture
 def weir(pooler):
-    return pooler(default_pool_size=2)
+    return pooler(default_pool_size=2, max_listen_channels=0)  # a LISTEN that is shared pins nobody
 
 
 def pinned(weir, reason):
