@@ -94,7 +94,7 @@ enum sql_change_kind {
     SQL_CHANGE_DISCARD,   /* DISCARD ALL */
     SQL_CHANGE_ASK,       /* to what is not clear; no name: nor is which */
     /* So far one for each statement that completes as SET, RESET or DISCARD ALL. By functions: */
-    SQL_CHANGE_CALL,   /* SELECT set_config(...) and nothing else; as SQL_CHANGE_SET */
+    SQL_CHANGE_CALL,   /* SELECT set_config(...), which is all of the text; as SQL_CHANGE_SET */
     SQL_CHANGE_CALLED, /* somewhere in something: ask */
 };
 
