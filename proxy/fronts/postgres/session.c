@@ -465,13 +465,12 @@ static void on_lost(struct broker_lease *lease, const char *why, bool told, bool
 {
     struct session *session = lessee(lease);
 
-    if (cut) {
+    if (cut)
         session_close(session); /* nothing can be said in the middle of a message */
-    } else if (told) {
+    else if (told)
         leave(session);
-    } else {
+    else
         session_fail(session, ERR_BACKEND_LOST, why);
-    }
 }
 
 static const struct broker_events lease_events = {
@@ -548,8 +547,7 @@ static void welcome(struct session *session)
     listen_again(session);
 }
 
-/* Once a server of its pool was seen, every client of the pool can be greeted at once, but for
- * one that wants a server of its own. */
+/* Once a server of its pool was seen, it can be greeted at once, unless it wants one of its own. */
 void session_welcome(struct session *session)
 {
     if (session->lease.place->standard != NULL && session->lease.wishes == NULL) {
