@@ -254,6 +254,9 @@ static void obey(struct session *session, const struct relay_plan *plan)
     case RELAY_TOO_MANY_NAMES:
         session_fail(session, ERR_TOO_MANY_STATEMENTS, NULL);
         break;
+    case RELAY_REJECTED:
+        session_fail(session, ERR_NOT_SUPPORTED, "session_state = reject does not allow this");
+        break;
     case RELAY_BROKEN:
         snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
                  plan->unknown_type, plan->unknown_length);
@@ -297,7 +300,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         used += now;
         /* Copied data may be the last its server was kept for, and nothing answers it (trap 23). */
         if (now > 0 && session->lease.backend != NULL &&
-            backend_may_be_left(session->lease.backend, &session->sent))
+            backend_is_due(session->lease.backend, &session->sent))
             on_turn(&session->lease);
     } while ((now > 0 || session->state != state) && used < in.length);
     session->in_bytes = false;
@@ -383,6 +386,9 @@ static void on_turn(struct broker_lease *lease)
             become(session, SESSION_WORKING);
         return;
     }
+    broker_see_to(lease);
+    if (lease->backend == NULL) /* it was lost, and that was told */
+        return;
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -473,6 +479,7 @@ static void on_closed(struct stream *stream)
 
     list_remove(&front->sessions[session->state], &session->link);
     parameters_release(&front->with.broker->home.parameters, session->lease.wanted);
+    parameters_release(&front->with.broker->home.parameters, session->lease.own);
     front_strike_off(front, session);
     statement_names_clear(&session->sent.names);
     free(session);

@@ -275,7 +275,7 @@ static bool enter_room(struct session *session, struct subscriptions *mine)
     const struct parameters *parameters = session->lease.place->standard;
 
     if (session->lease.backend != NULL)
-        parameters = session->lease.backend->parameters;
+        parameters = session->lease.backend->upkeep.settings.has;
     else if (session->lease.wanted != NULL)
         parameters = session->lease.wanted;
     if (mine->subscriber.subscriptions.length > 0)
