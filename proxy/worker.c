@@ -174,6 +174,7 @@ static enum err set_up_front(struct worker *worker)
                 [SESSION_GREETING] = settings->client_login_timeout_ms,
                 [SESSION_WELCOMING] = settings->client_login_timeout_ms,
                 [SESSION_RESTING] = settings->client_idle_timeout_ms,
+                [SESSION_BEGUN] = settings->idle_transaction_timeout_ms,
                 [SESSION_SENDING] = settings->client_message_timeout_ms,
                 [SESSION_WORKING] = settings->query_timeout_ms,
                 [SESSION_HOLDING] = settings->idle_transaction_timeout_ms,

@@ -216,6 +216,14 @@ static void take_note(struct backend *backend, const struct relay_plan *plan)
         note_failure(backend, plan->failure);
 }
 
+static void repeat(struct backend *backend)
+{
+    struct relay_plan plan;
+
+    while (relay_repeat(&backend->relay, &plan))
+        backend_send(backend, plan.slices, plan.count);
+}
+
 static size_t on_bytes(struct stream *stream, struct slice in)
 {
     struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
@@ -229,6 +237,8 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         take_note(backend, &plan);
         if (backend->state == BACKEND_LEASED && (now > 0 || plan.count > 0))
             backend->events->answer(backend, &plan);
+        if (plan.repeat)
+            repeat(backend);
     } while ((now > 0 || plan.count > 0) && used < in.length);
 
     if (backend->state == BACKEND_CLOSING)

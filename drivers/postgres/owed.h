@@ -8,7 +8,7 @@
  * An entry for each message that will be answered, in order. Those marked OURS stand for what
  * weir itself asked; QUIET, for what it sent ahead on its client's behalf: success is told to
  * nobody, and an error is the client's; HERE, for what the server was not asked at all, and weir
- * answers in its place. NAMED: a step of relay_names.c belongs to it. COPY_DATA (once for any
+ * answers in its place. NAMED: a step of relay_steps.h belongs to it. COPY_DATA (once for any
  * number of CopyData) and COPY_END are marks: nothing answers them, and they belong to the
  * statement before them if that turns out to be a COPY.
  */

@@ -1,4 +1,5 @@
-#include "drivers/postgres/relay_parts.h"
+#include "drivers/postgres/relay_repeat.h"
+#include "drivers/postgres/relay_steps.h"
 
 #include <stddef.h>
 
@@ -23,7 +24,7 @@ void relay_renew(struct relay *relay)
 
 void relay_fini(struct relay *relay)
 {
-    relay_names_drop(relay, relay->names.count);
+    relay_steps_drop(relay, relay->names.count);
     statement_names_clear(&relay->names.on_server);
 }
 
@@ -35,8 +36,8 @@ bool relay_owes(const struct relay *relay)
 bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent)
 {
     return relay->owed.length == 0 && relay->remaining == 0 && relay->status == 'I' &&
-           relay->copy == 0 && !relay->skipping && !relay->unsynced && !relay->in_batch &&
-           (sent == NULL || !relay_is_half_sent(sent));
+           relay->copy == 0 && !relay_repeat_holds(relay) && !relay->skipping && !relay->unsynced &&
+           !relay->in_batch && (sent == NULL || !relay_is_half_sent(sent));
 }
 
 bool relay_is_half_sent(const struct relay_sent *sent)
@@ -50,6 +51,7 @@ void relay_attach(struct relay *relay, struct relay_sent *client)
     REQUIRE(!relay->tainted && !relay->dying);
     relay->nobody = false;
     relay->client = client;
+    relay->record.state = 0;
     relay->names.unnamed = relay->names.unbound = false;
     relay->commands = relay->sets = relay->reports =
         0; /* what a free server reports is nobody's SET */

@@ -45,16 +45,22 @@ enum {
     RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
     RELAY_MOST_BACK = 160, /* ... and back to the client */
     RELAY_MOST_STEPS = 32,
+    RELAY_MOST_BEGIN = 70,      /* ... of a BEGIN that waits for what follows */
+    RELAY_MOST_REPEATED = 2048, /* bytes of a batch that can be sent again */
 };
 
 /* Where a client is in its messages, and what it has prepared; its session's. Start from all zero,
  * and end with statement_names_clear(&sent->names). */
 struct relay_sent {
-    uint32_t remaining;           /* bytes of the message body still to come */
-    bool swallow;                 /* which nobody wants */
-    bool refusing;                /* its request was refused: all of it is swallowed, up to where a
-                                   * server would answer ReadyForQuery. The caller's to set. */
-    bool in_batch;                /* the request refused is a batch, which only a Sync ends */
+    uint32_t remaining; /* bytes of the message body still to come */
+    bool swallow;       /* which nobody wants */
+    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
+                         * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
+    bool defers;        /* its transactions may begin later (relay_defer.h). The caller's to set */
+    bool begun_failed;  /* ... and it has failed: the caller's to set, when that is begun */
+    uint8_t begun_length; /* it has begun one that no server knows of */
+    uint8_t begun[RELAY_MOST_BEGIN];
     struct statement_names names; /* what the client calls its statements */
 };
 
@@ -74,6 +80,7 @@ struct relay_plan {
     struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
     size_t count;
     enum relay_verdict verdict;
+    bool repeat;             /* a batch is to be sent again: by relay_repeat */
     bool refused;            /* a request that was refused ends here: ReadyForQuery is due */
     uint8_t unknown_type;    /* RELAY_BROKEN: the message's type ... */
     uint32_t unknown_length; /* ... and length */
@@ -107,12 +114,13 @@ struct relay_step {
     const struct statement *statement; /* held; NULL: the names mean nothing any more */
     uint32_t batch;                    /* the one it was sent in */
     bool of_client, of_server;         /* whose names change */
+    bool of_all;                       /* who knows which: nothing is clear until it is done */
     uint8_t name_length, as_length;
     uint8_t name[STATEMENT_NAME_MOST]; /* what the client calls it ... */
     uint8_t as[STATEMENT_NAME_MOST];   /* ... and the server */
 };
 
-/* The names of prepared statements: relay_names.c. */
+/* The names of prepared statements: relay_steps.h. */
 struct relay_names {
     struct statement_set *set;        /* NULL: they are none of our business, and pin */
     size_t most;                      /* more than that, and the server forgets the oldest */
@@ -126,6 +134,13 @@ struct relay_names {
     uint16_t own_length, back_length;
     uint8_t own[RELAY_MOST_OWN];   /* what slices of ours in a plan point to */
     uint8_t back[RELAY_MOST_BACK]; /* what plan->back does */
+};
+
+/* A batch that may have to be sent again: relay_repeat.c. */
+struct relay_record {
+    uint8_t state;
+    uint16_t length, used; /* used: of it, when it is sent again */
+    uint8_t bytes[RELAY_MOST_REPEATED];
 };
 
 struct relay {
@@ -147,6 +162,7 @@ struct relay {
     uint32_t pinned;        /* a bit for each enum relay_pin */
     struct owed owed;
     struct relay_sent *client; /* who is attached; lent */
+    struct relay_record record;
     struct relay_names names;
 };
 
@@ -169,6 +185,9 @@ void relay_detach(struct relay *relay);
 size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
                          struct relay_plan *plan) MUST_CHECK;
 size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan) MUST_CHECK;
+
+/* After plan.repeat: the client's last batch again, as often as anything comes of it. */
+bool relay_repeat(struct relay *relay, struct relay_plan *plan) MUST_CHECK;
 
 /* Whether the server owes nothing to anyone and is between transactions. Pins and taint do
  * not count: they say what must happen before somebody else may have it. */

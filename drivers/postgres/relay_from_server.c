@@ -1,4 +1,5 @@
-#include "drivers/postgres/relay_parts.h"
+#include "drivers/postgres/relay_repeat.h"
+#include "drivers/postgres/relay_steps.h"
 
 enum { LONGEST_PARAMETER = 8192 }; /* a ParameterStatus beyond that is passed on unread */
 
@@ -11,7 +12,7 @@ static void pop(struct relay *relay)
     bool of_batch = owed_is_of_batch(owed_head(&relay->owed));
 
     if (owed_head_is(&relay->owed, OWED_NAMED))
-        relay_names_done(relay);
+        relay_steps_done(relay);
     if (owed_pop(&relay->owed) && of_batch)
         relay->tainted = true;
     relay->in_batch |= of_batch;
@@ -41,7 +42,7 @@ static void drop_batch(struct relay *relay)
 
     if (!owed_drop_until_sync(&relay->owed, &named))
         relay->skipping = relay->unsynced = true;
-    relay_names_drop(relay, named);
+    relay_steps_drop(relay, named);
     relay->names.unbound = false; /* who has met an error begins anew */
 }
 
@@ -58,9 +59,11 @@ static void on_error(struct relay *relay, struct slice body)
     relay->maybe_ignored = 0;
     if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
         unexpected(relay);
-    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) /* or to a Flush, and then that is dropped */
+    else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) { /* or to a Flush, and then that is dropped */
         relay->tainted |= relay->in_batch;
-    else if (!ANY_OF(OWED_SYNC))
+        if (owed_head_is(&relay->owed, OWED_NAMED))
+            relay_steps_failed(relay);
+    } else if (!ANY_OF(OWED_SYNC))
         drop_batch(relay);
 }
 
@@ -123,7 +126,7 @@ static void on_complete(struct relay *relay, struct slice tag)
         owed_drop_copied(&relay->owed);
     relay->copy = 0;
     relay->maybe_ignored = 0; /* the COPY has read past them */
-    relay_names_completed(relay, tag);
+    relay_steps_completed(relay, tag);
     if (!owed_head_is_ours(&relay->owed))
         pin_by_tag(relay, tag);
     if (ANY_OF(OWED_EXECUTE))
@@ -149,6 +152,10 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
     relay->in_batch = false;
     if (ours)
         return;
+    if (relay_repeat_hides(relay)) {
+        relay_repeat_ready(relay, plan);
+        return;
+    }
     pin_by_setting(relay);
     plan->queries++;
     if (status == 'I')
@@ -242,7 +249,7 @@ static size_t needed_from_server(uint8_t type, size_t length)
     else if (type == WIRE_COMMAND_COMPLETE)
         most = RELAY_HEADER + 64;
     else if (type == WIRE_ERROR_RESPONSE)
-        most = RELAY_HEADER + 128;
+        most = RELAY_HEADER + 512; /* its routine comes last */
     else if (type == WIRE_PARAMETER_STATUS && length <= LONGEST_PARAMETER)
         most = length;
     return length < most ? length : most;
@@ -256,6 +263,7 @@ static bool is_for_nobody(const struct relay *relay, uint8_t type)
                  (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE);
 
     return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
+           (relay_repeat_hides(relay) && !is_aside(type)) ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
@@ -283,9 +291,12 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
     }
     if (in.length < needed_from_server(type, length))
         return false;
-    relay->swallow = is_for_nobody(relay, type);
     if (in.length > length)
         in.length = length;
+    if (type == WIRE_ERROR_RESPONSE)
+        relay_repeat_see_error(relay,
+                               (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER});
+    relay->swallow = is_for_nobody(relay, type);
     if (type == WIRE_ERROR_RESPONSE && owed_head_is_ours(&relay->owed))
         plan->failure = (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER};
     if (type == WIRE_PARAMETER_STATUS && in.length == length)
@@ -303,7 +314,7 @@ static void answer_here(struct relay *relay, struct relay_plan *plan)
     struct slice answer;
 
     while (relay->remaining == 0 && relay_has_room(plan)) {
-        answer = relay_names_answer(relay);
+        answer = relay_steps_answer(relay);
         if (answer.length == 0)
             return;
         if (!relay->nobody)

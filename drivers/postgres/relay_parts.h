@@ -54,16 +54,4 @@ struct relay_naming {
 bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
                      struct relay_naming *naming) MUST_CHECK;
 
-/* The next step under way is done; the next count will never be. */
-void relay_names_done(struct relay *relay);
-void relay_names_drop(struct relay *relay, unsigned count);
-
-/* What to answer in the server's place, if that comes next; its length is 0 if it does not. */
-struct slice relay_names_answer(struct relay *relay);
-/* The same to the client at once: nothing else will come to answer it behind. */
-void relay_names_answer_back(struct relay *relay, struct relay_plan *plan);
-
-/* A command has been completed: whether it was one that makes the server forget all names. */
-void relay_names_completed(struct relay *relay, struct slice tag);
-
 #endif

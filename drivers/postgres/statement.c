@@ -18,6 +18,8 @@ struct statement_name {
     UT_hash_handle hh; /* by text */
     struct statement_name *older, *newer;
     const struct statement *statement;
+    bool distrusted;
+    uint32_t age; /* of the set */
     uint8_t length;
     uint8_t text[STATEMENT_NAME_MOST];
 };
@@ -166,6 +168,7 @@ bool statement_names_put(struct statement_names *names, struct slice name,
     memcpy(n->text, name.at, name.length);
     n->length = (uint8_t)name.length;
     n->statement = statement;
+    n->age = statement->set->age;
     HASH_ADD_KEYPTR(hh, names->all, n->text, n->length, n);
     if (n->hh.tbl == NULL) {
         free(n);
@@ -175,6 +178,19 @@ bool statement_names_put(struct statement_names *names, struct slice name,
     statement_hold(statement);
     names->count++;
     return true;
+}
+
+void statement_names_distrust(struct statement_names *names)
+{
+    for (struct statement_name *n = names->oldest; n != NULL; n = n->newer)
+        n->distrusted = true;
+}
+
+bool statement_names_is_trusted(const struct statement_names *names, struct slice name)
+{
+    const struct statement_name *n = find(names, name);
+
+    return n != NULL && !n->distrusted && n->age == n->statement->set->age;
 }
 
 void statement_names_remove(struct statement_names *names, struct slice name)

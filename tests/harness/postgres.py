@@ -49,7 +49,7 @@ class Postgres:
 
     def start(self):
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}",
-                    "fsync=off", "max_connections=200", "shared_buffers=64MB", "log_min_messages=warning",
+                    "fsync=off", "max_connections=300", "shared_buffers=64MB", "log_min_messages=warning",
                     *self.settings]
         self.process = Process([self.bin / "postgres", "-D", self.data, *(f"--{setting}" for setting in settings)],
                                self.folder / "log", user=self.user)

@@ -140,6 +140,7 @@ void front_drain(struct front *front)
     fail_all(front, SESSION_GREETING);
     fail_all(front, SESSION_WELCOMING);
     fail_all(front, SESSION_RESTING);
+    fail_all(front, SESSION_BEGUN);
     fail_all(front, SESSION_PINNED);
 }
 

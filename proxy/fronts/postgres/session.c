@@ -35,7 +35,9 @@ static const struct {
     [SESSION_GREETING] = {greet, MAY(WELCOMING) | MAY(RESTING) | MAY(CANCELING) | MAY_END,
                           ERR_LOGIN_TOO_LONG},
     [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY_END, ERR_LOGIN_TOO_LONG},
-    [SESSION_RESTING] = {pass_on, MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_RESTING] = {pass_on, MAY(BEGUN) | MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
+    [SESSION_BEGUN] = {pass_on, MAY(RESTING) | MAY(QUEUEING) | MAY_END,
+                       ERR_IN_TRANSACTION_TOO_LONG},
     [SESSION_QUEUEING] = {keep, MAY(WORKING) | MAY(RESTING) | MAY_END, ERR_OK},
     [SESSION_SENDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_MESSAGE_TOO_LONG},
     [SESSION_WORKING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_QUERY_TOO_LONG},
@@ -298,7 +300,10 @@ static size_t pass_on(struct session *session, struct slice in)
     if (plan.back.length > 0)
         stream_write(&session->stream, &plan.back, 1);
     if (plan.refused)
-        stream_write(&session->stream, &SLICE("Z\0\0\0\5I"), 1);
+        stream_write(&session->stream,
+                     session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
+    if (session->lease.backend == NULL && !is_over(session))
+        become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
     return used;
 }
@@ -552,6 +557,7 @@ static void welcome(struct session *session)
     if (is_over(session))
         return;
     front->with.metrics->logins++;
+    session->sent.defers = !session->lease.place->terms.keep_until_the_end;
     session->held_back = true; /* what was sent ahead of the welcome */
     rest(session);
 }
@@ -586,6 +592,7 @@ const void *session_cancel(struct session *session)
         broker_give_up(&session->lease);
         write_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
         session->sent.refusing = true;
+        session->sent.begun_failed = session->sent.begun_length > 0;
         session->held_back = true;
         rest(session);
         return NULL;

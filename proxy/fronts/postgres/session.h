@@ -2,7 +2,9 @@
  * proxy/fronts/postgres/session.h - the life of one PostgreSQL client.
  *
  *      GREETING --> WELCOMING --> RESTING <--> QUEUEING --> WORKING <--> SENDING, HOLDING, PINNED
- *          |                         ^------------------------'-------------'
+ *          |                         ^  |        ^ |       '-------------'
+ *          |                         |  `-> BEGUN '|                    |
+ *          |                         `-------------^--------------------'
  *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
  *
  * What a session does with bytes, where it may go from each state, and what it says when
@@ -29,6 +31,7 @@ struct greeting;
     X(GREETING,  "login")               /* says who it is */                                     \
     X(WELCOMING, "login_waiting")       /* waits for the first server of its pool */             \
     X(RESTING,   "idle")                /* has no server and wants none */                       \
+    X(BEGUN,     "begun")               /* has begun a transaction, and no statement of it */    \
     X(QUEUEING,  "waiting")             /* wants a server */                                     \
     X(SENDING,   "sending")             /* has a server, and has sent it half a message */       \
     X(WORKING,   "active")              /* is owed an answer by its server */                    \

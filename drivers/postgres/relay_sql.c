@@ -1,0 +1,124 @@
+#include "drivers/postgres/relay_sql.h"
+
+#include "drivers/postgres/relay_steps.h"
+#include "drivers/postgres/sql.h"
+
+enum { WHOLE = 16 * 1024 }; /* longer than that no PREPARE is looked at */
+
+/* Where the text begins; 0: it has not come, or is that of a named one. */
+static size_t text_at(struct slice message)
+{
+    if (message.at[0] == WIRE_QUERY)
+        return RELAY_HEADER;
+    if (message.at[0] == WIRE_PARSE && message.length > RELAY_HEADER &&
+        message.at[RELAY_HEADER] == '\0')
+        return RELAY_HEADER + 1;
+    return 0;
+}
+
+bool relay_sql_is_likely(struct slice message)
+{
+    size_t at = text_at(message);
+    uint8_t first;
+
+    if (at == 0 || at >= message.length)
+        return at > 0 && bytes_u32(message.at + 1) > at;
+    first = message.at[at] | 0x20;
+    return first == 'p' || first == 'e' || first == 'd' || message.at[at] <= ' ' || first == '-' ||
+           first == '/';
+}
+
+static void read_text(struct sql *sql, struct slice message, size_t at)
+{
+    struct slice text = {message.at + at, message.length - at};
+    const uint8_t *end = memchr(text.at, '\0', text.length);
+
+    if (end != NULL)
+        text.length = (size_t)(end - text.at);
+    sql_begin(sql);
+    sql_feed(sql, text);
+    sql_end(sql);
+}
+
+/* An error of what goes ahead must not take the client's Query with it: a Sync of ours ends it. */
+static void end_ahead(struct relay *relay, struct relay_plan *plan, bool is_query)
+{
+    if (!is_query)
+        return;
+    relay_steps_say_head(relay, plan, WIRE_SYNC, 0);
+    owed_push(&relay->owed, OWED_SYNC | OWED_OURS);
+    relay->unsynced = false;
+    relay->names.batch++;
+}
+
+/* From now on the name means on the server what it means to the client. False: that is not clear
+ * yet. */
+static bool make_same(struct relay *relay, struct relay_plan *plan, const struct relay_name *name,
+                      bool is_query)
+{
+    const struct statement *mine, *there;
+    enum relay_sight at_client = relay_steps_at_client(relay, name, &mine);
+    enum relay_sight at_server = relay_steps_at_server(relay, name, &there);
+    enum relay_place place;
+    struct relay_name as;
+    bool sound;
+
+    if (at_client == RELAY_UNCLEAR || at_server == RELAY_UNCLEAR)
+        return false;
+    place = mine != NULL ? relay_steps_find_place(relay, name, mine, &as) : RELAY_IS_TAKEN;
+    sound = mine == there && (mine == NULL || place == RELAY_IS_THERE);
+    if (sound || relay->status == 'E' || relay->unsynced)
+        return true;
+    if (there != NULL)
+        relay_steps_close_ahead(relay, plan, name);
+    if (mine != NULL)
+        relay_steps_parse_ahead(relay, plan, mine, name);
+    end_ahead(relay, plan, is_query);
+    return true;
+}
+
+/* What it will have changed, once it is answered. */
+static void expect_change(struct relay *relay, const struct sql *sql, const struct relay_name *name,
+                          bool is_query, struct relay_naming *naming)
+{
+    bool forgets = sql->kind == SQL_DEALLOCATE && !sql->all && sql->statements == 1;
+    struct relay_step *step;
+
+    if (!is_query && !forgets)
+        return;
+    step = relay_steps_add(relay, NULL, forgets ? name : NULL, forgets && is_query ? name : NULL);
+    step->of_all = is_query && !forgets;
+    naming->marks = OWED_NAMED;
+}
+
+bool relay_sql_see(struct relay *relay, struct slice message, struct relay_plan *plan,
+                   struct relay_naming *naming)
+{
+    size_t length = 1 + (size_t)bytes_u32(message.at + 1);
+    bool is_query = message.at[0] == WIRE_QUERY, named;
+    struct relay_name name;
+    struct sql sql;
+
+    if (length > WHOLE)
+        return true;
+    if (message.length < length)
+        return false;
+    message.length = length;
+    read_text(&sql, message, text_at(message));
+    named = sql.kind == SQL_PREPARE || sql.kind == SQL_EXECUTE || sql.kind == SQL_DEALLOCATE;
+    if (!named && sql.kind != SQL_DISCARD_ALL)
+        return true;
+    if (plan->count > 0) /* alone: there is always room for it then */
+        return false;
+    if (relay->names.count > 0)
+        relay_steps_press(relay, plan);
+    if (relay->names.count > 0) {
+        plan->verdict = RELAY_WAITS;
+        return false;
+    }
+    name = relay_steps_name((struct slice){(const uint8_t *)sql.name, strlen(sql.name)});
+    if (named && !sql.all && name.length > 0 && !make_same(relay, plan, &name, is_query))
+        return false;
+    expect_change(relay, &sql, &name, is_query, naming);
+    return true;
+}
