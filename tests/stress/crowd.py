@@ -73,6 +73,15 @@ def trace(failure):
     return "".join(traceback.format_exception(failure))
 
 
+def where(task):
+    """The chain of what a task waits for."""
+    found, coroutine = [], task.get_coro()
+    while getattr(coroutine, "cr_frame", None):
+        found.append(f"{coroutine.__qualname__}:{coroutine.cr_frame.f_lineno}")
+        coroutine = coroutine.cr_await
+    return f"{task.get_name()}: {' > '.join(found)} > {coroutine!r}"
+
+
 def lives(world):
     for client in world.clients:
         kind = client.number % DRIVERS
@@ -94,7 +103,7 @@ async def let_loose(world, postgres, seconds):
     _, late = await asyncio.wait(tasks, timeout=trouble.STUCK)
     if late and not world.violations:
         world.violations.append(f"did not come to an end: {sorted(task.get_name() for task in late)}")
-        world.violations += [str(task.get_stack()) for task in late]
+        world.violations += [where(task) for task in late]
         world.violations += [world.told(client) for client in world.clients if client.asked_at][:2]
     for task in late:
         task.cancel()
