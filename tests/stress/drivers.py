@@ -51,7 +51,7 @@ async def asyncpg_session(client):
                                           "current_setting('application_name') from generate_series(1, 3)", mark)
             expect(client, [tuple(row) for row in rows], [(tag, mark, zone, f"{tag} asyncpg")] * 3)
             copied = client.enter(3)
-                        await connection.copy_records_to_table("ledger", schema_name=tag, columns=["tag", "n"],
+            await connection.copy_records_to_table("ledger", schema_name=tag, columns=["tag", "n"],
                                                    records=[(tag, each) for each in copied])
             client.settle(copied, KEPT)
             if dice.random() < 0.1:

@@ -13,7 +13,7 @@ import time
 TAG = re.compile(rb"(?<![0-9A-Za-z])[cC](\d{3})(?![0-9])")
 HISTORY = 400  # of each client's messages, in the failure
 LOGIN = "app"  # whom all log in as
-KEEPING = 2    # servers that nobody may keep for longer than a transaction
+KEEPING = 4    # servers that nobody may keep for longer than a transaction
 
 
 def tag_of(number):
