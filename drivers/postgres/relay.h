@@ -26,6 +26,10 @@
  *
  * Entries marked OURS stand for what weir itself asked; their answers go to nobody.
  *
+ * by_statement (pool_mode = statement): a request, which is a Query or what a Sync ends, goes to
+ * the server when the one before it is answered. One that leaves a transaction open can then be
+ * rolled back with nothing behind it: not even a COMMIT sent ahead.
+ *
  * Ownership: the slices of a plan point into what the relay was shown, or to constants;
  * they are lent until the next call.
  */
@@ -61,7 +65,8 @@ struct relay_sent {
     bool begun_failed;  /* ... and it has failed: the caller's to set, when that is begun */
     uint8_t begun_length; /* it has begun one that no server knows of */
     uint8_t begun[RELAY_MOST_BEGIN];
-    struct statement_names names; /* what the client calls its statements */
+    struct statement_names names; /* what the client calls its statements ... */
+    size_t most_names;            /* ... and how many it may have; 0: any number. The caller's */
 };
 
 /* A request shorter than that wants a server only when it is complete: who sends half a
@@ -69,11 +74,12 @@ struct relay_sent {
 enum { RELAY_WHOLE_BELOW = 16 * 1024 };
 
 enum relay_verdict {
-    RELAY_GO_ON,        /* all that could be used was used */
-    RELAY_NEEDS_SERVER, /* the next message wants a server, and there is none */
-    RELAY_WAITS,        /* too much is owed: go on when the server has answered */
-    RELAY_TERMINATED,   /* the client said goodbye */
-    RELAY_BROKEN,       /* nobody could make sense of the next message */
+    RELAY_GO_ON,          /* all that could be used was used */
+    RELAY_NEEDS_SERVER,   /* the next message wants a server, and there is none */
+    RELAY_WAITS,          /* too much is owed: go on when the server has answered */
+    RELAY_TERMINATED,     /* the client said goodbye */
+    RELAY_TOO_MANY_NAMES, /* the client has prepared as many statements as it may */
+    RELAY_BROKEN,         /* nobody could make sense of the next message */
 };
 
 struct relay_plan {
@@ -86,6 +92,7 @@ struct relay_plan {
     uint32_t unknown_length; /* ... and length */
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
     struct slice failure;    /* beginning of the error that answers what we asked, or empty */
+    struct slice row;        /* body of a DataRow that answers it, or empty */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
     struct slice back;       /* relay_from_client: for the client itself, at once */
@@ -99,7 +106,8 @@ struct relay_plan {
     X(RELAY_PIN_UNNAMED,   "unnamed",   "an unnamed statement that is not bound yet") \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
     X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
-    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow")
+    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow") \
+    X(RELAY_PIN_REPLICATION, "replication", "a replication connection: nobody else ever gets its server")
 /* clang-format on */
 
 enum relay_pin {
@@ -143,6 +151,14 @@ struct relay_record {
     uint8_t bytes[RELAY_MOST_REPEATED];
 };
 
+/* LISTEN and UNLISTEN. */
+struct relay_listening {
+    bool elsewhere; /* what its client listens to comes to it by another way. The caller's to set,
+                     * before a LISTEN is sent. */
+    bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
+    bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
+};
+
 struct relay {
     uint32_t remaining;     /* of the server's message whose header was seen */
     uint8_t status;         /* of the last ReadyForQuery: 'I', 'T' or 'E' */
@@ -155,16 +171,26 @@ struct relay {
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
+    bool by_statement;      /* transaction blocks are not allowed; the caller's to set */
+    bool in_block;          /* ... and there is one: its ReadyForQuery was kept back */
     uint32_t commands;      /* since the last ReadyForQuery: that were completed, ... */
     uint32_t sets;          /* ... that were a SET, ... */
     uint32_t reports;       /* ... and new values that the server has reported */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
+    struct relay_listening listening;
     struct owed owed;
     struct relay_sent *client; /* who is attached; lent */
     struct relay_record record;
     struct relay_names names;
 };
+
+/* Whether its client gets what is notified to this server. */
+static inline bool relay_hears(const struct relay *relay)
+{
+    return (relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) != 0 ||
+           ((relay->pinned & 1u << RELAY_PIN_LISTEN) != 0 && !relay->listening.elsewhere);
+}
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. statements are those of
  * all connections that may have the same client, or NULL: then a named one pins. most: how many of

@@ -34,6 +34,7 @@ static bool may_fail(struct slice text)
 static void answer(struct relay_plan *plan, struct slice answer)
 {
     plan->back = answer;
+    plan->queries = 1;
 }
 
 static bool begin(struct relay_sent *sent, struct slice text, struct relay_plan *plan)
@@ -53,6 +54,7 @@ static bool end(struct relay_sent *sent, enum sql_kind kind, struct relay_plan *
 
     sent->begun_length = 0;
     sent->begun_failed = false;
+    plan->transactions = 1;
     answer(plan, commits ? SLICE("C\0\0\0\13COMMIT\0Z\0\0\0\5I")
                          : SLICE("C\0\0\0\15ROLLBACK\0Z\0\0\0\5I"));
     return true;

@@ -79,6 +79,22 @@ static void account(struct relay *relay, uint8_t owed, uint8_t marks)
     owed_push(&relay->owed, owed | marks);
 }
 
+/* Whether a request that is not answered yet stands between the server and this message. What
+ * is meant for a COPY, and what interrupts one, does not wait: the COPY would, for it. */
+static bool comes_too_early(const struct relay *relay, uint8_t type)
+{
+    const struct owed *owed = &relay->owed;
+
+    if (relay->in_block)
+        return true;
+    if (!relay->by_statement || owed->length == 0 || asked[type].idle_is_fine)
+        return false;
+    if (relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(owed, OWED_COPY_END))
+        return false;
+    return owed_holds(owed, OWED_QUERY) || owed_holds(owed, OWED_SYNC) ||
+           owed_holds(owed, OWED_FUNCTION);
+}
+
 static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
 {
     uint8_t type = message.at[0];
@@ -93,9 +109,10 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    return relay->owed.length < OWED_MOST - MOST_AT_ONCE && !relay_repeat_holds(relay)
-               ? RELAY_GO_ON
-               : RELAY_WAITS;
+    if (relay->owed.length >= OWED_MOST - MOST_AT_ONCE || relay_repeat_holds(relay) ||
+        comes_too_early(relay, type))
+        return RELAY_WAITS;
+    return RELAY_GO_ON;
 }
 
 /* How much of its messages the relay must see at once: of some, what they are about. */
@@ -142,8 +159,8 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
     bool alone = is_alone(relay);
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
-    /* In session mode they are the client's own affair. */
-    if ((relay->pinned & 1u << RELAY_PIN_MODE) == 0 &&
+    /* On a server that is the client's to the end they are its own affair. */
+    if ((relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) == 0 &&
         !relay_names_see(relay, message, plan, &naming))
         return false;
     relay_repeat_begin(relay, message, alone);

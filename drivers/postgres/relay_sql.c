@@ -117,8 +117,10 @@ bool relay_sql_see(struct relay *relay, struct slice message, struct relay_plan 
         return false;
     }
     name = relay_steps_name((struct slice){(const uint8_t *)sql.name, strlen(sql.name)});
-    if (named && !sql.all && name.length > 0 && !make_same(relay, plan, &name, is_query))
+    if (named && !sql.all && name.length > 0 && !make_same(relay, plan, &name, is_query)) {
+        plan->verdict = RELAY_WAITS;
         return false;
+    }
     expect_change(relay, &sql, &name, is_query, naming);
     return true;
 }

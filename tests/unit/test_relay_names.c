@@ -221,6 +221,21 @@ Story(the_same_name_may_mean_something_else_to_another)
     server_gets("Bind p:weir_2; Describe S weir_2; Sync");
 }
 
+/* More of ours goes ahead than fits into one plan. */
+Story(many_long_names_may_be_needed_at_once)
+{
+#define LONG_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define LONG_C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+    prepare(LONG_A, "a");
+    prepare(LONG_B, "b");
+    prepare(LONG_C, "c");
+    the_client_gets_a_new_server();
+    client_sends("Bind " LONG_A "; Describe S " LONG_B "; Bind " LONG_C "; Bind " LONG_A "; Sync");
+    server_gets("Parse " LONG_A " a; Bind " LONG_A "; Parse " LONG_B " b; Describe S " LONG_B
+                "; Parse " LONG_C " c; Bind " LONG_C "; Bind " LONG_A "; Sync");
+}
+
 Story(nobody_uses_what_another_has_prepared)
 {
     prepare("s1", "secret");
@@ -348,6 +363,17 @@ Story(and_so_may_one_that_only_we_answer)
     }
 }
 
+Story(a_client_has_no_more_of_them_than_it_may)
+{
+    sent.most_names = 2;
+    prepare("s1", "a");
+    prepare("s2", "b");
+    client_sends("Parse - c; Sync");
+    cr_assert_eq(verdict, RELAY_GO_ON);
+    client_sends("Parse s3 c; Sync");
+    cr_assert_eq(verdict, RELAY_TOO_MANY_NAMES);
+}
+
 /* ---- what makes a server forget ---------------------------------------------------------- */
 
 Story(deallocate_all_and_discard_all_forget_all)
@@ -398,7 +424,8 @@ Story(what_a_gone_client_has_prepared_the_server_still_has)
     client_sends("Parse s1 select; Bind s1; Execute");
     cr_assert(relay_abandon(&relay, &sent, &out));
     statement_names_clear(&sent.names);
-    server_sends("ParseComplete; BindComplete; CommandComplete A; ReadyForQuery I");
+    server_sends("ParseComplete; BindComplete; CommandComplete A");
+    server_sends("CommandComplete ROLLBACK; ReadyForQuery I; ReadyForQuery I");
     client_gets("");
     the_server_is_free();
     bytes_free(&out);
