@@ -81,6 +81,18 @@ def check_servers(weir, postgres, world):
             wire.socket.close()
 
 
+def check_metrics(weir, world):
+    """What weir counted is what was done."""
+    metrics = weir.metrics()
+    assert metrics["weir_cancel_requests_total"] == world.count["cancel requests"]
+    assert metrics["weir_protocol_violations_total"] == 0
+    assert total(weir, "weir_pool_waiting_clients") == 0
+    assert total(weir, "weir_pool_wait_timeouts_total") == 0
+    assert total(weir, "weir_pool_servers_failed_total") == 0
+    assert total(weir, "weir_pool_transactions_total") >= world.count["acts"] / 2, "most acts are a transaction or more"
+    assert total(weir, "weir_pool_servers{") == SERVERS
+
+
 def check_ledger(postgres, client):
     rows = postgres.sql(f"select tag, n from {client.tag}.ledger").splitlines()
     found = {int(row.split("|")[1]) for row in rows}
@@ -100,7 +112,8 @@ def test_a_hundred_clients_on_a_few_servers_see_nothing_of_each_other(own_postgr
                   max_prepared_statements=20, ignore_startup_parameters="")
     world = World(weir, seed, CLIENTS, SERVERS)
     world.defaults = defaults_of(weir)
-    world.ways = probes.ways(weir.port)
+    world.ways = probes.ways(pooler(backend=own_postgres, secrets={LOGIN: ""}, default_pool_size=1,
+                                    ignore_startup_parameters="").port)
     started = time.monotonic()
     say(f"seed {seed}, {CLIENTS} clients, {SERVERS} servers; " +
         ", ".join(f"{name} {way}" for name, way in world.ways.items()))
@@ -112,6 +125,7 @@ def test_a_hundred_clients_on_a_few_servers_see_nothing_of_each_other(own_postgr
     count = world.count
     assert count["clients whose server was killed"] <= world.kills
     check_servers(weir, own_postgres, world)
+    check_metrics(weir, world)
     for client in world.clients:
         check_ledger(own_postgres, client)
     say(f"ok: seed {seed}, {time.monotonic() - started:.0f} s, " +
