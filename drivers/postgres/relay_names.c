@@ -175,7 +175,9 @@ static bool see_use_of_mine(struct relay *relay, const struct seen *seen,
     }
     if (judgement == RELAY_REFUSED)
         relay_shapes_refuse(relay, plan);
-    if (!binds)
+    if (binds)
+        state_use(&relay->state, statement_body(mine), statement_hints(mine));
+    else
         relay_shapes_see_statement(relay, &seen->name, &as, naming);
     rename_if_needed(relay, plan, seen, &as, naming);
     return true;

@@ -5,13 +5,15 @@
 #include <uthash.h>
 
 #include "drivers/postgres/shape.h"
+#include "drivers/postgres/sql.h"
 
 struct statement {
     UT_hash_handle hh; /* by body */
     struct statement_set *set;
     uint64_t id;
     size_t holders;
-    bool opaque; /* not in the set */
+    bool opaque;    /* not in the set */
+    uint32_t hints; /* of its text */
     size_t length;
     uint8_t body[];
 };
@@ -30,6 +32,16 @@ struct statement_name {
 static struct statement *own(const struct statement *statement)
 {
     return (struct statement *)(uintptr_t)statement;
+}
+
+static uint32_t hints_of(struct slice body)
+{
+    struct sql sql;
+
+    sql_begin(&sql);
+    sql_feed(&sql, body);
+    sql_end(&sql);
+    return sql.hints;
 }
 
 static struct statement *create(struct statement_set *set, struct slice body)
@@ -51,8 +63,10 @@ const struct statement *statement_opaque(struct statement_set *set)
 {
     struct statement *s = create(set, (struct slice){NULL, 0});
 
-    if (s != NULL)
-        s->opaque = true;
+    if (s == NULL)
+        return NULL;
+    s->opaque = true;
+    s->hints = SQL_OPAQUE;
     return s;
 }
 
@@ -66,6 +80,7 @@ const struct statement *statement_intern(struct statement_set *set, struct slice
     s = create(set, body);
     if (s == NULL)
         return NULL;
+    s->hints = hints_of(body);
     HASH_ADD_KEYPTR(hh, set->all, s->body, s->length, s);
     if (s->hh.tbl != NULL)
         return s;
@@ -88,6 +103,11 @@ void statement_release(const struct statement *statement)
     if (!s->opaque)
         HASH_DEL(s->set->all, s);
     free(s);
+}
+
+uint32_t statement_hints(const struct statement *statement)
+{
+    return statement->hints;
 }
 
 struct slice statement_body(const struct statement *statement)
@@ -115,7 +135,7 @@ static struct statement_name *find(const struct statement_names *names, struct s
 
     name = shorten(name);
     if (n != NULL && n->length == name.length && memcmp(n->text, name.at, name.length) == 0)
-        return n;
+        return n; /* mostly the one that was asked for last */
     HASH_FIND(hh, names->all, name.at, name.length, n);
     if (n != NULL)
         ((struct statement_names *)(uintptr_t)names)->found = n;

@@ -33,8 +33,9 @@ def barrier(postgres):
 # ---- what a client sees ----------------------------------------------------------------------
 
 
-def test_a_listener_keeps_no_server(postgres, pooler, wire, connect):
-    weir = pooler(default_pool_size=1)
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_listener_keeps_no_server(postgres, pooler, wire, connect, mode):
+    weir = pooler(default_pool_size=1, pool_mode=mode)
     listener, other = wire(weir, "ana"), connect(weir)
     assert kinds(listener.ask(query("listen news"))) == "CZ"
     assert other.execute("select count(*) from pg_listening_channels()").fetchone() == (0,)
@@ -61,7 +62,7 @@ def test_sharing_can_be_turned_off(postgres, pooler, wire):
     postgres.sql("notify news, 'one'")
     assert hears(listener) == [("news", "one")]
     assert shared(weir) == [0, 0, 0]
-    assert pinned(weir) == 1
+    wait_until(lambda: pinned(weir) == 1, "the pin")
 
 
 def test_who_notifies_itself_hears_it_once(weir, wire, barrier):
@@ -242,7 +243,7 @@ def test_a_listen_may_be_prepared(postgres, weir, wire, batch):
     postgres.sql("notify news, 'one'")
     assert hears(listener) == [("news", "one")]
     assert shared(weir) == [1, 1, 1]
-    assert pinned(weir) == 0
+    wait_until(lambda: pinned(weir) == 0, "the server's return")
 
 
 def test_a_statement_that_listens_may_be_used_again(postgres, weir, wire):
@@ -254,7 +255,7 @@ def test_a_statement_that_listens_may_be_used_again(postgres, weir, wire):
         assert hears(listener) == [("news", str(turn))]
         assert kinds(listener.ask(bind("", "off"), execute(), SYNC)) == "2CZ"
         wait_until(lambda: shared(weir)[2] == 0, "the listener's end")
-    assert pinned(weir) == 0
+    wait_until(lambda: pinned(weir) == 0, "the server's return")
 
 
 def test_a_listen_may_come_in_pieces(postgres, weir, wire):
@@ -285,7 +286,7 @@ def test_what_cannot_be_seen_keeps_its_server(postgres, weir, wire):
     postgres.sql("notify news, 'one'")
     assert hears(listener) == [("news", "one")]
     assert shared(weir)[2] == 0
-    assert pinned(weir) == 1
+    wait_until(lambda: pinned(weir) == 1, "the pin")
     listener.ask(query("listen more"))
     postgres.sql("notify more, 'two'; notify news, 'three'")
     assert hears(listener, 2) == [("more", "two"), ("news", "three")]
@@ -307,7 +308,7 @@ def test_beyond_the_limit_a_client_keeps_its_server(postgres, pooler, wire):
     for channel in "abc":
         listener.ask(query(f"listen {channel}"))
     assert shared(weir) == [1, 2, 1]
-    assert pinned(weir) == 1
+    wait_until(lambda: pinned(weir) == 1, "the pin")
     assert weir.metrics()["weir_listens_unshared_total"] == 1
     postgres.sql("notify a, '1'; notify b, '2'; notify c, '3'")
     assert sorted(hears(listener, 3)) == [("a", "1"), ("b", "2"), ("c", "3")]
@@ -394,5 +395,5 @@ def test_asyncpg_listens(postgres, pooler):
 
     for cache in (0, 100):
         asyncio.run(talk(cache))
-    assert pinned(weir) == 0
+    wait_until(lambda: pinned(weir) == 0, "the server's return")
     assert weir.metrics()["weir_listens_unshared_total"] == 0
