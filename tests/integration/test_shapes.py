@@ -230,3 +230,16 @@ def test_a_table_with_more_columns_than_fit_one_read(postgres, weir, wire):
     learn(second, sql="select * from wide")
     assert is_told(use(first))
     postgres.sql("drop table wide")
+
+
+def test_one_name_may_be_two_tables(postgres, weir, wire):
+    """Each client is served what its own search_path means, whoever has prepared it last."""
+    postgres.sql("drop schema if exists one, two cascade; create schema one create table t (a int);"
+                 "create schema two create table t (b text); insert into one.t values (1); insert into two.t values ('x');"
+                 "grant usage on schema one, two to public; grant select on one.t, two.t to public")
+    first, second = (wire(weir, "ana", options=f"-c search_path={each}") for each in ("one", "two"))
+    for each in (first, second):
+        learn(each, sql="select * from t")
+    for _ in range(4):
+        assert rows(use(first)) == [["1"]] and rows(use(second)) == [["x"]]
+    postgres.sql("drop schema one, two cascade")
