@@ -162,6 +162,7 @@ struct relay_record {
 struct relay_listening {
     bool elsewhere; /* what its client listens to comes to it by another way. The caller's to set,
                      * before a LISTEN is sent. */
+    bool begun;     /* LISTEN was completed, whatever became of it */
     bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
     bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
 };
@@ -196,7 +197,8 @@ struct relay {
 static inline bool relay_hears(const struct relay *relay)
 {
     return (relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) != 0 ||
-           ((relay->pinned & 1u << RELAY_PIN_LISTEN) != 0 && !relay->listening.elsewhere);
+           (!relay->listening.elsewhere &&
+            (relay->listening.begun || (relay->pinned & 1u << RELAY_PIN_LISTEN) != 0));
 }
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. statements are those of

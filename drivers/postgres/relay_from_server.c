@@ -110,10 +110,12 @@ static void complete(struct relay *relay, struct slice tag)
     relay->tainted = true;
 }
 
-/* Whether it was committed. Which part a ROLLBACK TO has undone is not known: then it was not. */
-static void note_unlisten(struct relay *relay, struct slice tag)
+/* Whether an UNLISTEN was committed. Which part a ROLLBACK TO has undone is not known: then not. */
+static void note_listening(struct relay *relay, struct slice tag)
 {
-    if (tag_is(tag, "UNLISTEN")) {
+    if (tag_is(tag, "LISTEN")) {
+        relay->listening.begun = true;
+    } else if (tag_is(tag, "UNLISTEN")) {
         relay->listening.unlistening = true;
     } else if (tag_is(tag, "COMMIT")) {
         relay->listening.unlistened |= relay->listening.unlistening;
@@ -134,7 +136,7 @@ static void on_complete(struct relay *relay, struct slice tag)
     relay_steps_completed(relay, tag);
     if (!owed_head_is_ours(&relay->owed)) {
         complete(relay, tag);
-        note_unlisten(relay, tag);
+        note_listening(relay, tag);
     }
     if (ANY_OF(OWED_EXECUTE))
         pop(relay);

@@ -129,9 +129,11 @@ static struct slice shorten(struct slice name)
 
 static struct statement_name *find(const struct statement_names *names, struct slice name)
 {
-    struct statement_name *n = NULL;
+    struct statement_name *n = names->newest;
 
     name = shorten(name);
+    if (n != NULL && n->length == name.length && memcmp(n->text, name.at, name.length) == 0)
+        return n; /* mostly the one that was used last */
     HASH_FIND(hh, names->all, name.at, name.length, n);
     return n;
 }

@@ -147,18 +147,6 @@ static void leave(struct session *session)
     stream_read(&session->stream);
 }
 
-static void write_error(struct session *session, const char *severity, enum err why,
-                        const char *text)
-{
-    struct wire_error error = {.severity = severity, .code = err_sqlstate(why), .message = text};
-    struct bytes out = {0};
-
-    wire_add_error(&out, &error);
-    if (!out.failed)
-        stream_write(&session->stream, &(struct slice){out.at, out.length}, 1);
-    bytes_free(&out);
-}
-
 void session_fail(struct session *session, enum err why, const char *text)
 {
     struct backend *backend = session->lease.backend;
@@ -174,7 +162,7 @@ void session_fail(struct session *session, enum err why, const char *text)
         session->front->with.metrics->protocol_violations++;
     detach(session);
     if (!cut) /* else our words would be taken for a part of a row */
-        write_error(session, "FATAL", why, text);
+        session_words_error(session, "FATAL", why, text);
     leave(session);
 }
 
@@ -575,7 +563,7 @@ const void *session_cancel(struct session *session)
 
     if (session->state == SESSION_QUEUEING) {
         broker_give_up(&session->lease);
-        write_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
+        session_words_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
         session->sent.refusing = true;
         session->sent.begun_failed = session->sent.begun_length > 0;
         session->held_back = true;
