@@ -229,7 +229,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         take_note(backend, &plan);
         if (backend->state == BACKEND_LEASED && (now > 0 || plan.count > 0))
             backend->events->answer(backend, &plan);
-    } while ((now > 0 || plan.count > 0) && used < in.length);
+    } while ((now > 0 || plan.count > 0) && (used < in.length || relay_plan_is_full(&plan)));
 
     if (backend->state == BACKEND_CLOSING)
         return in.length;

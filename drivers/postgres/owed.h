@@ -21,6 +21,7 @@
 enum owed_kind {
     OWED_NOTHING = 0,
     OWED_PARSE, /* up to CLOSE: the messages of a batch, which a Sync ends */
+    OWED_PARSE_UNNAMED,
     OWED_BIND,
     OWED_DESCRIBE,
     OWED_EXECUTE,

@@ -84,6 +84,12 @@ struct relay_plan {
     struct slice back;       /* relay_from_client: for the client itself, at once */
 };
 
+/* Then there may be more to answer without another byte. */
+static inline bool relay_plan_is_full(const struct relay_plan *plan)
+{
+    return plan->count == RELAY_MOST_SLICES;
+}
+
 /* Why a client keeps its server between transactions. */
 /* clang-format off */
 #define RELAY_PINS(X) \

@@ -128,11 +128,13 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
     struct relay_naming naming = {0};
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
+    if (to_nobody && relay->names.back_length > 0) /* there is room for all of them next time */
+        return false;
     /* In session mode they are the client's own affair. */
     if ((relay->pinned & 1u << RELAY_PIN_MODE) == 0 &&
         !relay_names_see(relay, message, plan, &naming))
         return false;
-    account(relay, asked[message.at[0]].owed, naming.marks);
+    account(relay, naming.kind != 0 ? naming.kind : asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
         relay_steps_answer_back(relay, plan);
     sent->swallow = (naming.marks & OWED_HERE) != 0;

@@ -13,6 +13,7 @@ enum {
     MOST_NAMES = 2048, /* bytes; nobody has names that long */
     MOST_AT_ONCE = 4,  /* steps that a message may take */
     MOST_SLICES = 8,   /* ... and slices */
+    MOST_OWN = 360,    /* ... and bytes of ours */
 };
 
 /* ---- the client's messages --------------------------------------------------------------- */
@@ -106,8 +107,7 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
     bool now;
 
     if (seen->name.length == 0) {
-        relay->names.unnamed = true;
-        relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
+        naming->kind = OWED_PARSE_UNNAMED;
         return true;
     }
     if (seen->length > WHOLE) /* it is not kept, so its client must stay where it is */
@@ -152,13 +152,36 @@ static bool see_use(struct relay *relay, const struct seen *seen, struct relay_p
     return sight != RELAY_UNCLEAR || wait_for_answers(plan);
 }
 
-/* The unnamed one is the last anybody has parsed there. */
-static void see_use_of_unnamed(struct relay *relay, struct relay_plan *plan)
+/* Whether it is the client's: the last one that anybody has parsed there is. */
+static enum relay_sight look_at_unnamed(const struct relay *relay)
+{
+    bool earlier = false; /* than the last Sync: that may have come to nothing */
+
+    for (unsigned i = relay->owed.length; i-- > 0;) {
+        uint8_t kind = owed_entry(&relay->owed, i) & OWED_KIND;
+
+        if (kind == OWED_SYNC)
+            earlier = true;
+        else if (kind == OWED_PARSE_UNNAMED || kind == OWED_QUERY)
+            return earlier ? RELAY_UNCLEAR : kind == OWED_QUERY ? RELAY_UNKNOWN : RELAY_KNOWN;
+    }
+    return relay->names.unnamed ? RELAY_KNOWN : RELAY_UNKNOWN;
+}
+
+static bool see_use_of_unnamed(struct relay *relay, struct relay_plan *plan)
 {
     static const struct relay_name unnamed;
+    enum relay_sight sight = look_at_unnamed(relay);
 
-    if (!relay->names.unnamed)
+    if (sight == RELAY_UNKNOWN)
         relay_steps_close_ahead(relay, plan, &unnamed);
+    return sight != RELAY_UNCLEAR || wait_for_answers(plan);
+}
+
+void relay_names_unnamed(struct relay *relay, bool own)
+{
+    relay->names.unnamed = relay->names.unbound = own;
+    relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
 }
 
 /* Others may use it: the server keeps it until it must go. */
@@ -245,27 +268,14 @@ static bool see_statement(struct relay *relay, const struct seen *seen, struct r
     case WIRE_CLOSE:
         return seen->name.length == 0 || see_close(relay, seen, plan, naming);
     default:
-        if (seen->name.length > 0)
-            return see_use(relay, seen, plan, naming);
-        see_use_of_unnamed(relay, plan);
-        return true;
+        return seen->name.length > 0 ? see_use(relay, seen, plan, naming)
+                                     : see_use_of_unnamed(relay, plan);
     }
 }
 
 static bool has_room(const struct relay *relay)
 {
     return relay->names.count <= RELAY_MOST_STEPS - MOST_AT_ONCE;
-}
-
-/* What follows a message of that type. */
-static void turn_the_page(struct relay *relay, uint8_t type)
-{
-    if (type == WIRE_SYNC)
-        relay->names.batch++;
-    if (type == WIRE_QUERY) { /* it destroys the unnamed one (trap 51) */
-        relay->names.unnamed = false;
-        relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
-    }
 }
 
 bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
@@ -278,7 +288,8 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
     if (!relay->skipping && names->set != NULL && relay_sql_is_likely(message) &&
         !relay_sql_see(relay, message, plan, naming))
         return false;
-    turn_the_page(relay, message.at[0]);
+    if (message.at[0] == WIRE_SYNC)
+        names->batch++;
     if (relay->skipping || !is_about_statement(message))
         return true;
     if (!read_it(message, plan, &seen))
@@ -287,7 +298,9 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
         relay->pinned |= 1u << RELAY_PIN_STATEMENT;
         return true;
     }
-    if (plan->count + MOST_SLICES > RELAY_MOST_SLICES)
+    if (plan->count + MOST_SLICES > RELAY_MOST_SLICES ||
+        names->own_length + MOST_OWN > RELAY_MOST_OWN ||
+        (!has_room(relay) && names->back_length > 0))
         return false;
     if (!has_room(relay))
         relay_steps_press(relay, plan);

@@ -260,7 +260,7 @@ struct slice relay_steps_answer(struct relay *relay)
 {
     uint8_t kind = owed_head(&relay->owed);
 
-    if (!owed_head_is(&relay->owed, OWED_HERE))
+    if (!owed_head_is(&relay->owed, OWED_HERE) || relay->remaining > 0)
         return (struct slice){NULL, 0};
     relay_steps_done(relay);
     (void)!owed_pop(&relay->owed);

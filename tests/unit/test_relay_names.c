@@ -555,3 +555,101 @@ Story(what_follows_waits_until_all_are_forgotten)
     client_goes_on();
     server_gets("Parse s1 select; Bind s1; Execute; Sync");
 }
+
+/* ---- what only the hostile do ------------------------------------------------------------ */
+
+/* The Parse was dropped with its batch: what there is, is another's. */
+Story(a_parse_without_a_name_that_was_dropped_gives_nobody_anothers)
+{
+    exchange("Parse - secret; Bind; Execute; Sync", "ParseComplete; " SERVED);
+    another_client_comes();
+    client_sends("Parse s1 bad; Parse - x; Sync; Bind; Execute; Sync");
+    server_gets("Parse s1 bad; Parse - x; Sync");
+    server_sends("ErrorResponse ERROR; ReadyForQuery I");
+    client_goes_on();
+    server_gets("Close S; Bind; Execute; Sync");
+    server_sends("CloseComplete; ErrorResponse ERROR; ReadyForQuery I");
+    client_gets("ErrorResponse ERROR; ReadyForQuery I; ErrorResponse ERROR; ReadyForQuery I");
+    the_server_is_free();
+}
+
+Story(nor_does_one_that_failed)
+{
+    exchange("Parse - secret; Bind; Execute; Sync", "ParseComplete; " SERVED);
+    another_client_comes();
+    exchange("Parse - bad; Sync", "ErrorResponse ERROR; ReadyForQuery I");
+    client_sends("Bind; Execute; Sync");
+    server_gets("Close S; Bind; Execute; Sync");
+}
+
+Story(a_query_that_was_dropped_leaves_the_unnamed_one_where_it_is)
+{
+    exchange("Query begin", "CommandComplete BEGIN; ReadyForQuery T");
+    exchange("Parse - x; Sync", "ParseComplete; ReadyForQuery T");
+    exchange("Parse s1 bad; Query a; Sync", "ErrorResponse ERROR; ReadyForQuery E");
+    exchange("Bind; Execute; Sync", "ErrorResponse ERROR; ReadyForQuery E");
+}
+
+/* In the middle of a message from the server there is no place for another. */
+Story(what_is_answered_here_waits_for_the_end_of_a_message)
+{
+    prepare("s1", "select");
+    client_sends("Describe S s1; Close S s1");
+    server_gets("Describe S s1");
+    bytes_add(&kept_server,
+              "T\0\0\0\x0c"
+              "1234",
+              9);
+    server_goes_on();
+    client_sends("Flush");
+    bytes_add(&kept_server, "5678", 4);
+    server_goes_on();
+    client_gets("RowDescription 12345678; CloseComplete");
+}
+
+/* As many as one plan has room for, and more, and no message behind them. */
+Story(nothing_answered_here_is_forgotten_for_want_of_room)
+{
+    char expected[600] = "BindComplete";
+
+    prepare("s1", "select");
+    client_sends("Bind s1");
+    for (int i = 0; i < 20; i++) {
+        client_sends(i % 2 == 0 ? "Close S s1" : "Parse s1 select");
+        strcat(expected, i % 2 == 0 ? "; CloseComplete" : "; ParseComplete");
+    }
+    client_sends("Flush");
+    server_sends("BindComplete");
+    client_gets(expected);
+}
+
+/* Names as long as they may be, and more statements than the server may keep. */
+Story(there_is_room_for_all_that_goes_ahead)
+{
+#define NAME_61 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi"
+    char story[200];
+
+    for (int i = 0; i < 20; i++) {
+        snprintf(story, sizeof(story), "Parse " NAME_61 "%02d a%d", i, i);
+        client_sends(story);
+    }
+    client_sends("Sync");
+    for (int i = 0; i < 20; i++)
+        server_sends("ParseComplete");
+    server_sends("ReadyForQuery I");
+    the_server_is_free();
+    client_sends("Describe S " NAME_61 "19; Sync; Describe S " NAME_61 "18; Sync; "
+                 "Describe S " NAME_61 "17; Sync; Describe S " NAME_61 "16; Sync; "
+                 "Describe S " NAME_61 "15; Sync; Describe S " NAME_61 "14; Sync");
+    cr_assert_eq(kept_client.length, 0);
+}
+
+/* In a batch as well: no Sync of ours can end what goes ahead, but an error is not possible. */
+Story(not_even_in_mid_batch_does_anybody_execute_what_is_anothers)
+{
+    prepare("s1", "mine");
+    another_client_comes();
+    exchange("Parse - x; Flush", "ParseComplete");
+    client_sends("Query execute s1");
+    server_gets("Close S s1; Query execute s1");
+}
