@@ -184,6 +184,22 @@ void relay_names_unnamed(struct relay *relay, bool own)
     relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
 }
 
+/* Nobody else can use it. */
+static bool see_close_opaque(struct relay *relay, const struct seen *seen,
+                             const struct statement *mine, struct relay_plan *plan,
+                             struct relay_naming *naming)
+{
+    struct relay_name as;
+    enum relay_place place = relay_steps_find_place(relay, &seen->name, mine, &as);
+
+    if (place == RELAY_IS_UNCLEAR)
+        return wait_for_answers(plan);
+    rename_if_needed(relay, plan, seen, &as, naming);
+    naming->marks = OWED_NAMED;
+    relay_steps_add(relay, NULL, &seen->name, &as);
+    return true;
+}
+
 /* Others may use it: the server keeps it until it must go. */
 static bool see_close(struct relay *relay, const struct seen *seen, struct relay_plan *plan,
                       struct relay_naming *naming)
@@ -196,6 +212,8 @@ static bool see_close(struct relay *relay, const struct seen *seen, struct relay
         return wait_for_answers(plan);
     if (sight == RELAY_UNKNOWN && there == RELAY_UNKNOWN)
         return true; /* it may be one of PREPARE */
+    if (sight == RELAY_KNOWN && statement_is_opaque(mine))
+        return see_close_opaque(relay, seen, mine, plan, naming);
     naming->marks = OWED_NAMED | OWED_HERE;
     relay_steps_add(relay, NULL, sight == RELAY_KNOWN ? &seen->name : NULL, NULL);
     return true;

@@ -229,6 +229,8 @@ void relay_steps_parse_ahead(struct relay *relay, struct relay_plan *plan,
 {
     struct slice body = statement_body(statement);
 
+    if (statement_is_opaque(statement)) /* it was not kept */
+        return;
     relay_steps_say_head(relay, plan, WIRE_PARSE, 1u + as->length + body.length);
     relay_steps_say_name(relay, plan, as);
     relay_forward(plan, body.at, body.length); /* the step holds it */
@@ -250,6 +252,8 @@ void relay_steps_evict(struct relay *relay, struct relay_plan *plan)
         if (relay_steps_at_server(relay, &oldest, &found) != RELAY_KNOWN)
             return; /* it is going already */
         statement_names_touch(&names->on_server, relay_steps_slice(&oldest));
+        if (statement_is_opaque(found)) /* it could not come back */
+            continue;
         relay_steps_close_ahead(relay, plan, &oldest);
     }
 }

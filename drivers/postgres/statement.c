@@ -52,6 +52,11 @@ const struct statement *statement_opaque(struct statement_set *set)
     return s;
 }
 
+bool statement_is_opaque(const struct statement *statement)
+{
+    return statement->opaque;
+}
+
 const struct statement *statement_intern(struct statement_set *set, struct slice body)
 {
     struct statement *s = NULL;

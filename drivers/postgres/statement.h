@@ -43,6 +43,7 @@ struct statement_set {
 const struct statement *statement_intern(struct statement_set *set, struct slice body) MUST_CHECK;
 /* One like no other, of which nothing is known. Gives; NULL for want of memory. */
 const struct statement *statement_opaque(struct statement_set *set) MUST_CHECK;
+bool statement_is_opaque(const struct statement *statement);
 const struct statement *statement_hold(const struct statement *statement);
 void statement_release(const struct statement *statement);
 

@@ -653,3 +653,42 @@ Story(not_even_in_mid_batch_does_anybody_execute_what_is_anothers)
     client_sends("Query execute s1");
     server_gets("Close S s1; Query execute s1");
 }
+
+/* ---- statements too long to be kept ------------------------------------------------------ */
+
+static void prepare_a_long_one(const char *name)
+{
+    struct bytes story = {0};
+
+    bytes_print(&story, "Parse %s %033000d; Sync", name, 0);
+    bytes_add(&story, "", 1);
+    client_sends((const char *)story.at);
+    bytes_free(&story);
+    server_sends("ParseComplete; ReadyForQuery I");
+    client_gets("ParseComplete; ReadyForQuery I");
+    bytes_clear(&at_server);
+}
+
+Story(a_long_statement_keeps_its_server_which_does_not_forget_it)
+{
+    prepare_a_long_one("long");
+    cr_assert_eq(relay.pinned, 1u << RELAY_PIN_STATEMENT);
+    prepare("s1", "a");
+    prepare("s2", "b");
+    prepare("s3", "c");
+    client_sends("Bind long; Execute; Sync");
+    server_gets("Bind long; Execute; Sync");
+    server_sends(SERVED);
+    client_gets(SERVED);
+    client_sends("Bind s3; Execute; Sync");
+    server_gets("Close S s1; Bind s3; Execute; Sync");
+}
+
+Story(until_it_is_closed)
+{
+    prepare_a_long_one("long");
+    exchange("Close S long; Sync", "CloseComplete; ReadyForQuery I");
+    cr_assert_eq(sent.names.count, 0);
+    cr_assert_eq(relay.names.on_server.count, 0);
+    prepare("long", "a");
+}
