@@ -57,16 +57,19 @@ static void rename_if_needed(struct relay *relay, struct relay_plan *plan, const
 /* The client has that name already: the server is to say so, which must have it for that. */
 static bool see_parse_again(struct relay *relay, const struct seen *seen,
                             const struct statement *statement, const struct statement *mine,
-                            struct relay_plan *plan)
+                            struct relay_plan *plan, struct relay_naming *naming)
 {
-    const struct statement *found;
-    enum relay_sight sight = relay_steps_at_server(relay, &seen->name, &found);
+    struct relay_name as;
+    enum relay_place place = relay_steps_find_place(relay, &seen->name, mine, &as);
 
-    if (sight == RELAY_UNCLEAR)
+    if (place == RELAY_IS_UNCLEAR)
         return wait_for_answers(plan);
-    if (sight == RELAY_UNKNOWN && relay->status != 'E')
-        relay_steps_parse_ahead(relay, plan, mine, &seen->name);
-    relay_steps_add(relay, statement, &seen->name, &seen->name);
+    if (place == RELAY_IS_TAKEN)
+        relay_steps_close_ahead(relay, plan, &as);
+    if (place != RELAY_IS_THERE)
+        relay_steps_parse_ahead(relay, plan, mine, &as);
+    rename_if_needed(relay, plan, seen, &as, naming);
+    relay_steps_add(relay, statement, &seen->name, &as);
     return true;
 }
 
@@ -82,7 +85,7 @@ static bool see_new(struct relay *relay, const struct seen *seen, const struct s
     if (sight == RELAY_UNCLEAR)
         return wait_for_answers(plan);
     if (sight == RELAY_KNOWN)
-        return see_parse_again(relay, seen, statement, mine, plan);
+        return see_parse_again(relay, seen, statement, mine, plan, naming);
     place = relay_steps_find_place(relay, &seen->name, statement, &as);
     if (place == RELAY_IS_UNCLEAR)
         return wait_for_answers(plan);

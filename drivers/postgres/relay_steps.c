@@ -160,23 +160,38 @@ static bool is_sound(struct relay *relay, const struct relay_name *name)
            statement_names_is_trusted(&relay->names.on_server, relay_steps_slice(name));
 }
 
-/* What the server calls, or is to call, the statement that its client calls name. */
+/* What a statement is called where its client's name is something else's. */
+static struct relay_name number_of(const struct statement *statement)
+{
+    char number[STATEMENT_NAME_MOST];
+    int length = snprintf(number, sizeof(number), "weir_%" PRIu64, statement_id(statement));
+
+    return relay_steps_name((struct slice){(const uint8_t *)number, (size_t)length});
+}
+
+/* What the server calls, or is to call, the statement that its client calls name. Where it had to
+ * have a number once, that name may be free again. */
 enum relay_place relay_steps_find_place(struct relay *relay, const struct relay_name *name,
                                         const struct statement *statement, struct relay_name *as)
 {
-    const struct statement *found;
-    enum relay_sight sight = relay_steps_at_server(relay, name, &found);
-    char number[STATEMENT_NAME_MOST];
-    int length;
+    const struct statement *found, *by_number;
+    enum relay_sight sight = relay_steps_at_server(relay, name, &found), numbered;
 
     *as = *name;
-    if (sight == RELAY_KNOWN && found != statement) { /* a clash: by its number */
-        length = snprintf(number, sizeof(number), "weir_%" PRIu64, statement_id(statement));
-        *as = relay_steps_name((struct slice){(const uint8_t *)number, (size_t)length});
-        sight = relay_steps_at_server(relay, as, &found);
-    }
     if (sight == RELAY_UNCLEAR)
         return RELAY_IS_UNCLEAR;
+    if (found != statement) {
+        struct relay_name number = number_of(statement);
+
+        numbered = relay_steps_at_server(relay, &number, &by_number);
+        if (numbered == RELAY_UNCLEAR)
+            return RELAY_IS_UNCLEAR;
+        if (sight == RELAY_UNKNOWN && by_number != statement)
+            return RELAY_IS_FREE;
+        *as = number;
+        sight = numbered;
+        found = by_number;
+    }
     if (sight == RELAY_UNKNOWN)
         return RELAY_IS_FREE;
     return found == statement && is_sound(relay, as) ? RELAY_IS_THERE : RELAY_IS_TAKEN;

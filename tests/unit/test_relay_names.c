@@ -139,6 +139,18 @@ Story(to_parse_a_name_twice_is_an_error_on_any_server)
     exchange("Bind s1; Execute; Sync", SERVED);
 }
 
+Story(even_where_another_has_taken_its_name)
+{
+    prepare("s1", "other");
+    another_client_comes();
+    prepare("x", "nothing");
+    client_sends("Parse s1 mine; Sync");
+    server_sends("ParseComplete; ReadyForQuery I");
+    at_server.length = at_client.length = 0;
+    client_sends("Parse s1 more; Sync");
+    server_gets("Parse weir_3 more; Sync");
+}
+
 Story(in_one_batch_it_is_made_and_used_and_closed)
 {
     client_sends("Parse s1 a; Bind s1; Execute; Close S s1; Parse s1 b; Bind s1; Execute; Sync");
@@ -682,6 +694,21 @@ Story(a_long_statement_keeps_its_server_which_does_not_forget_it)
     client_gets(SERVED);
     client_sends("Bind s3; Execute; Sync");
     server_gets("Close S s1; Bind s3; Execute; Sync");
+}
+
+/* Its number is kept, though the name it was given has become free. */
+Story(a_long_statement_is_found_by_what_it_is_called_there)
+{
+    prepare("long", "x");
+    another_client_comes();
+    prepare_a_long_one("long");
+    for (int i = 0; i < 2; i++) {
+        char name[3] = {'s', (char)('1' + i), '\0'};
+
+        prepare(name, name);
+    }
+    client_sends("Bind long; Execute; Sync");
+    server_gets("Close S long; Bind weir_2; Execute; Sync");
 }
 
 Story(until_it_is_closed)
