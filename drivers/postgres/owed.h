@@ -82,6 +82,9 @@ bool owed_holds(const struct owed *owed, uint8_t kind);
  * one too, but the server drops those when the batch fails. */
 bool owed_ends_in_batch(const struct owed *owed);
 
+/* Whether the Sync that comes next is ours: what stands before it, the client has not sent. */
+bool owed_is_ended_by_us(const struct owed *owed);
+
 void owed_push(struct owed *owed, uint8_t kind);
 /* A mark; COPY_DATA only if none stands at the end. */
 void owed_push_mark(struct owed *owed, uint8_t mark);

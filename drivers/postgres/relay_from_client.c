@@ -77,16 +77,27 @@ static void account(struct relay *relay, uint8_t owed, uint8_t marks)
     owed_push(&relay->owed, owed | marks);
 }
 
+static enum relay_verdict not_understood(struct slice message, struct relay_plan *plan)
+{
+    plan->unknown_type = message.at[0];
+    plan->unknown_length = bytes_u32(message.at + 1);
+    plan->verdict = RELAY_BROKEN;
+    return RELAY_BROKEN;
+}
+
+/* Only the client can end it, so it must not be made to wait for the answer. */
+static bool is_in_mid_copy(const struct relay *relay)
+{
+    return relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(&relay->owed, OWED_COPY_END);
+}
+
 static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
 {
     uint8_t type = message.at[0];
     uint32_t length = bytes_u32(message.at + 1);
 
-    if (type >= COUNT_OF(asked) || length < 4 || length > asked[type].longest) {
-        plan->unknown_type = type;
-        plan->unknown_length = length;
-        return RELAY_BROKEN;
-    }
+    if (type >= COUNT_OF(asked) || length < 4 || length > asked[type].longest)
+        return not_understood(message, plan);
     if (type == WIRE_TERMINATE)
         return RELAY_TERMINATED;
     if (relay == NULL)
@@ -132,8 +143,11 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
         return false;
     /* In session mode they are the client's own affair. */
     if ((relay->pinned & 1u << RELAY_PIN_MODE) == 0 &&
-        !relay_names_see(relay, message, plan, &naming))
+        !relay_names_see(relay, message, plan, &naming)) {
+        if (plan->verdict == RELAY_WAITS && is_in_mid_copy(relay))
+            not_understood(message, plan);
         return false;
+    }
     account(relay, naming.kind != 0 ? naming.kind : asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
         relay_steps_answer_back(relay, plan);

@@ -259,7 +259,8 @@ static size_t needed_from_server(uint8_t type, size_t length)
 static bool is_for_nobody(const struct relay *relay, uint8_t type)
 {
     bool quiet = owed_head_is(&relay->owed, OWED_QUIET) &&
-                 (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE);
+                 (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE ||
+                  (type == WIRE_ERROR_RESPONSE && owed_is_ended_by_us(&relay->owed)));
 
     return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));

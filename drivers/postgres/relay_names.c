@@ -304,10 +304,11 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
 {
     struct relay_names *names = &relay->names;
     struct seen seen;
+    bool sql;
 
     *naming = (struct relay_naming){0};
-    if (!relay->skipping && names->set != NULL && relay_sql_is_likely(message) &&
-        !relay_sql_see(relay, message, plan, naming))
+    sql = !relay->skipping && names->set != NULL && relay_sql_is_likely(message);
+    if (sql && !relay_sql_see(relay, message, plan, naming))
         return false;
     if (message.at[0] == WIRE_SYNC)
         names->batch++;
@@ -327,7 +328,8 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
         relay_steps_press(relay, plan);
     if (!has_room(relay))
         return wait_for_answers(plan);
-    if (!relay->unsynced && names->on_server.count > names->most)
+    /* Not what SQL is going to use, nor ahead of a message whose own step is there already. */
+    if (!relay->unsynced && names->on_server.count > names->most && !sql)
         relay_steps_evict(relay, plan);
     return see_statement(relay, &seen, plan, naming);
 }

@@ -67,8 +67,10 @@ static bool make_same(struct relay *relay, struct relay_plan *plan, const struct
         return false;
     place = mine != NULL ? relay_steps_find_place(relay, name, mine, &as) : RELAY_IS_TAKEN;
     sound = mine == there && (mine == NULL || place == RELAY_IS_THERE);
-    if (sound || relay->status == 'E')
+    if (sound)
         return true;
+    if (relay->status == 'E') /* it will fail, unless that ends before */
+        return relay->owed.length == 0;
     if (there != NULL)
         relay_steps_close_ahead(relay, plan, name);
     if (mine != NULL)
@@ -119,8 +121,10 @@ bool relay_sql_see(struct relay *relay, struct slice message, struct relay_plan 
         return false;
     }
     name = relay_steps_name((struct slice){(const uint8_t *)sql.name, strlen(sql.name)});
-    if (named && !sql.all && name.length > 0 && !make_same(relay, plan, &name, is_query))
+    if (named && !sql.all && name.length > 0 && !make_same(relay, plan, &name, is_query)) {
+        plan->verdict = RELAY_WAITS;
         return false;
+    }
     expect_change(relay, &sql, &name, is_query, naming);
     return true;
 }

@@ -239,12 +239,12 @@ static void show_server(struct world *w, struct place *p, size_t length)
 
 /* ---- from the clients -------------------------------------------------------------------- */
 
-static void obey(struct client *client, const struct relay_plan *plan)
+static void obey(struct client *client, const struct relay_plan *plan, bool reckless)
 {
     client->waits = plan->verdict == RELAY_NEEDS_SERVER;
     client->held_back = plan->verdict == RELAY_WAITS;
     client->gone = plan->verdict == RELAY_TERMINATED || plan->verdict == RELAY_BROKEN;
-    REQUIRE(plan->verdict != RELAY_BROKEN);
+    REQUIRE(plan->verdict != RELAY_BROKEN || reckless);
 }
 
 static void show_client(struct world *w, struct client *client)
@@ -262,8 +262,10 @@ static void show_client(struct world *w, struct client *client)
             bytes_add(&p->model.in, plan.slices[i].at, plan.slices[i].length);
         deliver(w, client, plan.back);
         bytes_drop(&client->shown, used);
-        obey(client, &plan);
-        if (used == 0)
+        obey(client, &plan, w->reckless);
+        if (client->gone)
+            vanish(w, client);
+        if (used == 0 || client->shown.length == 0)
             break;
         if (p != NULL && may_be_left(p, client))
             leave(w, p);

@@ -558,6 +558,20 @@ Story(deallocate_may_come_as_a_batch)
     server_gets("Close S s1; Parse s1 select; Sync");
 }
 
+Story(nor_is_it_mistaken_for_one_that_the_server_must_forget)
+{
+    prepare("s1", "a");
+    prepare("s2", "b");
+    prepare("s3", "c");
+    prepare("s4", "d");
+    client_sends("Parse - deallocate s2; Bind; Execute; Sync");
+    server_gets("Parse - deallocate s2; Bind; Execute; Sync");
+    server_sends("ErrorResponse ERROR; ReadyForQuery I");
+    client_gets("ErrorResponse ERROR; ReadyForQuery I");
+    cr_assert_eq(sent.names.count, 4);
+    cr_assert_eq(relay.names.on_server.count, 4);
+}
+
 Story(what_follows_waits_until_all_are_forgotten)
 {
     prepare("s1", "select");
@@ -566,6 +580,29 @@ Story(what_follows_waits_until_all_are_forgotten)
     server_sends("CommandComplete DEALLOCATE ALL; ReadyForQuery I");
     client_goes_on();
     server_gets("Parse s1 select; Bind s1; Execute; Sync");
+}
+
+/* The Query itself is going to fail. */
+Story(what_cannot_be_parsed_ahead_of_a_query_is_one_error_and_not_two)
+{
+    prepare("s1", "select");
+    the_client_gets_a_new_server();
+    client_sends("Query execute s1");
+    server_gets("Parse s1 select; Sync; Query execute s1");
+    server_sends("ErrorResponse ERROR; ReadyForQuery I; ErrorResponse ERROR; ReadyForQuery I");
+    client_gets("ErrorResponse ERROR; ReadyForQuery I");
+    the_server_is_free();
+}
+
+/* The server keeps what EXECUTE is going to need. */
+Story(nothing_is_forgotten_ahead_of_execute)
+{
+    prepare("s1", "a");
+    prepare("s2", "b");
+    prepare("s3", "c");
+    prepare("s4", "d");
+    client_sends("Parse - execute s1; Bind; Execute; Sync");
+    server_gets("Parse - execute s1; Bind; Execute; Sync");
 }
 
 /* ---- what only the hostile do ------------------------------------------------------------ */
@@ -656,6 +693,20 @@ Story(there_is_room_for_all_that_goes_ahead)
     cr_assert_eq(kept_client.length, 0);
 }
 
+/* That the transaction has failed does not mean that it goes on. */
+Story(nor_behind_a_rollback_does_anybody_execute_what_is_anothers)
+{
+    prepare("s1", "secret");
+    another_client_comes();
+    exchange("Query begin; Query bad", "CommandComplete BEGIN; ReadyForQuery T; "
+                                       "ErrorResponse ERROR; ReadyForQuery E");
+    client_sends("Query rollback; Query execute s1");
+    server_gets("Query rollback");
+    server_sends("CommandComplete ROLLBACK; ReadyForQuery I");
+    client_goes_on();
+    server_gets("Close S s1; Sync; Query execute s1");
+}
+
 /* In a batch as well: no Sync of ours can end what goes ahead, but an error is not possible. */
 Story(not_even_in_mid_batch_does_anybody_execute_what_is_anothers)
 {
@@ -664,6 +715,15 @@ Story(not_even_in_mid_batch_does_anybody_execute_what_is_anothers)
     exchange("Parse - x; Flush", "ParseComplete");
     client_sends("Query execute s1");
     server_gets("Close S s1; Query execute s1");
+}
+
+/* It waits for an answer that comes behind what it has not sent. */
+Story(nobody_waits_for_itself_in_the_middle_of_a_copy)
+{
+    client_sends("Parse c copy; Bind c; Execute; Parse s1 a; Sync; Bind s1");
+    server_sends("ParseComplete; BindComplete; CopyInResponse x");
+    client_goes_on();
+    cr_assert_eq(verdict, RELAY_BROKEN);
 }
 
 /* ---- statements too long to be kept ------------------------------------------------------ */
