@@ -91,6 +91,8 @@ static void expect_change(struct relay *relay, const struct sql *sql, const stru
         return;
     step = relay_steps_add(relay, NULL, forgets ? name : NULL, forgets && is_query ? name : NULL);
     step->of_all = is_query && !forgets;
+    if (is_query) /* what follows does not share its fate */
+        relay->names.batch++;
     naming->marks = OWED_NAMED;
 }
 

@@ -517,6 +517,18 @@ Story(a_deallocate_that_fails_has_forgotten_nothing)
     cr_assert_eq(relay.names.on_server.count, 1);
 }
 
+Story(what_follows_waits_for_what_a_deallocate_comes_to)
+{
+    prepare("s1", "select");
+    client_sends("Query deallocate s1; Close S s1; Sync");
+    server_gets("Query deallocate s1");
+    server_sends("ErrorResponse ERROR; ReadyForQuery I");
+    client_goes_on();
+    server_sends("ReadyForQuery I");
+    client_gets("ErrorResponse ERROR; ReadyForQuery I; CloseComplete; ReadyForQuery I");
+    cr_assert_eq(sent.names.count, 0);
+}
+
 Story(nobody_deallocates_or_executes_what_is_anothers)
 {
     prepare("s1", "mine");
