@@ -26,6 +26,7 @@
     X(ERR_NO_ENTRY,           "28000",  "NOAUTH", 403,  "not allowed")                                          \
     X(ERR_SETTING,            "22023",  "ERR",    400,  "the server does not take a setting of this client") \
     X(ERR_NO_DATABASE,        "3D000",  "ERR",    404,  "no such database")                                     \
+    X(ERR_TOO_MANY_STATEMENTS, "53400", "ERR",   503,  "too many prepared statements (max_client_prepared_statements)") \
     X(ERR_TOO_MANY_CLIENTS,   "53300",  "ERR",    503,  "no more connections allowed (max_client_conn)")        \
     X(ERR_QUEUE_FULL,         "53300",  "BUSY",   503,  "too many clients wait for a connection")               \
     X(ERR_WAIT_TOO_LONG,      "53300",  "BUSY",   504,  "no connection became free in time (query_wait_timeout)") \
@@ -37,6 +38,8 @@
     X(ERR_IN_TRANSACTION_TOO_LONG, "25P03", "ERR", 408, "idle in transaction for too long (idle_transaction_timeout)") \
     X(ERR_QUERY_TOO_LONG,     "57014",  "ERR",    504,  "canceling statement due to query_timeout")             \
     X(ERR_MESSAGE_TOO_LONG,   "08P01",  "ERR",    408,  "half a message, and then nothing (client_message_timeout)") \
+    X(ERR_NOTIFICATIONS,      "53400",  "ERR",    503,  "notifications were not taken in time (max_queued_notifications)") \
+    X(ERR_IN_BLOCK,           "08P01",  "ERR",    400,  "transaction blocks not allowed in statement pooling mode") \
     X(ERR_CANCELED,           "57014",  "ERR",    499,  "canceling statement due to user request")              \
     X(ERR_SHUTTING_DOWN,      "57P01",  "ERR",    503,  "terminating connection: weir is shutting down")        \
     X(ERR_CLOSED,             "08003",  "ERR",    499,  "the connection was closed")

@@ -1,80 +1,8 @@
-#include "pool/pool.h"
-
 #include <stdlib.h>
 
-#define B(state) (1u << POOL_SERVER_##state)
-#define NEVER    UINT64_MAX
+#include "pool/pool_parts.h"
 
-static const unsigned may_become[POOL_SERVER_STATE_COUNT] = {
-#define X(state, next, meaning) [POOL_SERVER_##state] = next,
-    POOL_SERVER_STATES(X)
-#undef X
-};
-
-const char *const pool_server_state_names[POOL_SERVER_STATE_COUNT] = {
-#define X(state, ...) #state,
-    POOL_SERVER_STATES(X)
-#undef X
-};
-
-struct pool_server {
-    enum pool_server_state state;
-    struct link link;           /* in pool->servers[state]: the state is the list */
-    struct link ordered;        /* in pool->orders */
-    struct pool_order order;    /* the last one given to it */
-    struct pool_client *client; /* who holds it, while LEASED */
-    uint64_t since;             /* when it came into its state */
-    uint64_t expires;           /* when it is too old for another client */
-    bool opened;                /* its connection was once ready */
-    void *connection;
-};
-
-struct pool {
-    struct pool_limits limits;
-    struct list servers[POOL_SERVER_STATE_COUNT]; /* front: longest in the state */
-    struct list waiting;                          /* front: longest wait */
-    struct list orders;
-    struct list refusals;
-    uint64_t due;           /* nothing can be overdue before */
-    uint64_t open_again_at; /* the end of the pause after a failed opening */
-    uint64_t jitter;
-    bool asked, failing, retiring;
-    struct pool_server slots[]; /* limits.max_servers of them */
-};
-
-/* ---- time -------------------------------------------------------------------------------- */
-
-/* A limit of 0 is no limit, and adding must not wrap around. */
-static uint64_t after(uint64_t since, uint64_t limit_ms)
-{
-    return limit_ms == 0 || since > NEVER - limit_ms ? NEVER : since + limit_ms;
-}
-
-/* Deadlines only come nearer here; pool_tick finds out exactly. So a deadline costs one
- * comparison where it arises, and asking for the next one costs nothing. */
-static void due_at(struct pool *pool, uint64_t when)
-{
-    if (when < pool->due)
-        pool->due = when;
-}
-
-static uint64_t limit_in(const struct pool *pool, enum pool_server_state state)
-{
-    switch (state) {
-    case POOL_SERVER_OPENING:
-        return pool->limits.open_ms;
-    case POOL_SERVER_CLEANING:
-        return pool->limits.clean_ms;
-    case POOL_SERVER_IDLE:
-        return pool->limits.idle_ms;
-    case POOL_SERVER_VACANT:
-    case POOL_SERVER_LEASED:
-    case POOL_SERVER_CLOSING:
-    case POOL_SERVER_STATE_COUNT:
-        break;
-    }
-    return 0;
-}
+/* ---- looking ----------------------------------------------------------------------------- */
 
 /* Up to a fifth of the lifetime less, so that servers opened together end apart. */
 static uint64_t next_expiry(struct pool *pool, uint64_t now)
@@ -82,20 +10,8 @@ static uint64_t next_expiry(struct pool *pool, uint64_t now)
     uint64_t fifth = pool->limits.lifetime_ms / 5;
 
     pool->jitter = pool->jitter * 6364136223846793005u + 1442695040888963407u;
-    return after(now, pool->limits.lifetime_ms) - (fifth > 0 ? (pool->jitter >> 33) % fifth : 0);
-}
-
-/* ---- moving a server from state to state ------------------------------------------------- */
-
-static void move(struct pool *pool, struct pool_server *server, enum pool_server_state to,
-                 uint64_t now)
-{
-    REQUIRE(may_become[server->state] & (1u << to));
-    list_remove(&pool->servers[server->state], &server->link);
-    list_push_back(&pool->servers[to], &server->link);
-    server->state = to;
-    server->since = now;
-    due_at(pool, after(now, limit_in(pool, to)));
+    return pool_after(now, pool->limits.lifetime_ms) -
+           (fifth > 0 ? (pool->jitter >> 33) % fifth : 0);
 }
 
 static struct pool_server *longest_in(const struct pool *pool, enum pool_server_state state)
@@ -108,9 +24,14 @@ static struct pool_server *last_into(const struct pool *pool, enum pool_server_s
     return LIST_BACK(&pool->servers[state], struct pool_server, link);
 }
 
-static struct pool_client *longest_waiting(const struct pool *pool)
+static struct pool_client *longest_waiting(const struct list *queue)
 {
-    return LIST_FRONT(&pool->waiting, struct pool_client, queued);
+    return LIST_FRONT(queue, struct pool_client, queued);
+}
+
+static struct list *queue_of(struct pool *pool, const struct pool_client *client)
+{
+    return client->own ? &pool->apart : &pool->waiting;
 }
 
 /* Servers whose connection was ready once and may be again. */
@@ -130,46 +51,78 @@ static void give(struct pool *pool, struct pool_server *server, struct pool_orde
     list_push_back(&pool->orders, &server->ordered);
 }
 
-static void open_one(struct pool *pool, uint64_t now)
+/* From the queue: from now on the two belong together. */
+static void match(struct pool *pool, struct pool_server *server, struct pool_client *client)
+{
+    REQUIRE(server->client == NULL && client->server == NULL);
+    list_remove(queue_of(pool, client), &client->queued);
+    server->client = client;
+    client->server = server;
+}
+
+/* client NULL: for whoever waits then. */
+static void open_one(struct pool *pool, struct pool_client *client, uint64_t now)
 {
     struct pool_server *server = longest_in(pool, POOL_SERVER_VACANT);
 
     server->opened = false;
-    move(pool, server, POOL_SERVER_OPENING, now);
-    give(pool, server, (struct pool_order){.kind = POOL_ORDER_OPEN});
+    server->own = client != NULL;
+    if (client != NULL)
+        match(pool, server, client);
+    pool_server_move(pool, server, POOL_SERVER_OPENING, now);
+    give(pool, server, (struct pool_order){.kind = POOL_ORDER_OPEN, .client = client});
 }
 
-static void grant(struct pool *pool, struct pool_server *server, struct pool_client *client,
-                  uint64_t now)
+static void grant(struct pool *pool, struct pool_server *server, uint64_t now)
 {
-    struct pool_order order = {
-        .kind = POOL_ORDER_GRANT, .client = client, .idle_ms = now - server->since};
+    uint64_t idle_ms = server->state == POOL_SERVER_IDLE ? now - server->since : 0;
 
-    REQUIRE(server->client == NULL && client->server == NULL);
-    list_remove(&pool->waiting, &client->queued);
-    server->client = client;
-    client->server = server;
-    move(pool, server, POOL_SERVER_LEASED, now);
-    give(pool, server, order);
+    pool_server_move(pool, server, POOL_SERVER_LEASED, now);
+    give(pool, server,
+         (struct pool_order){
+             .kind = POOL_ORDER_GRANT, .client = server->client, .idle_ms = idle_ms});
 }
 
 static void clean(struct pool *pool, struct pool_server *server, uint64_t now)
 {
-    move(pool, server, POOL_SERVER_CLEANING, now);
+    pool_server_move(pool, server, POOL_SERVER_CLEANING, now);
     give(pool, server, (struct pool_order){.kind = POOL_ORDER_CLEAN});
+}
+
+static void take_from_client(struct pool_server *server)
+{
+    server->client->server = NULL;
+    server->client = NULL;
+}
+
+static void will_refuse(struct pool *pool, struct pool_client *client, enum err why)
+{
+    client->refusal = why;
+    list_push_back(&pool->refusals, &client->queued);
+}
+
+/* Who waits for this server alone waits in vain. */
+static void disappoint(struct pool *pool, struct pool_server *server, enum err why)
+{
+    struct pool_client *client = server->client;
+
+    if (server->state != POOL_SERVER_OPENING || client == NULL)
+        return;
+    take_from_client(server);
+    will_refuse(pool, client, why);
 }
 
 static void close_one(struct pool *pool, struct pool_server *server, enum err why, uint64_t now)
 {
-    move(pool, server, POOL_SERVER_CLOSING, now);
+    disappoint(pool, server, why);
+    pool_server_move(pool, server, POOL_SERVER_CLOSING, now);
     give(pool, server, (struct pool_order){.kind = POOL_ORDER_CLOSE, .why = why});
 }
 
 static void refuse(struct pool *pool, struct pool_client *client, enum err why)
 {
-    list_remove(&pool->waiting, &client->queued);
-    client->refusal = why;
-    list_push_back(&pool->refusals, &client->queued);
+    list_remove(queue_of(pool, client), &client->queued);
+    will_refuse(pool, client, why);
 }
 
 static void refuse_the_hasty(struct pool *pool, enum err why)
@@ -185,11 +138,22 @@ static void refuse_the_hasty(struct pool *pool, enum err why)
     }
 }
 
+/* Those being opened for whoever waits. */
+static size_t opening(const struct pool *pool)
+{
+    const struct list *list = &pool->servers[POOL_SERVER_OPENING];
+    size_t count = 0;
+
+    for (struct link *link = list_front(list); link != NULL; link = list_after(list, link))
+        count += !CONTAINER_OF(link, struct pool_server, link)->own;
+    return count;
+}
+
 /* No server is ready, and none is being opened that may yet be: one login refused says
  * nothing about those beside it (trap 20). */
 static bool seems_down(const struct pool *pool)
 {
-    return alive(pool) == 0 && pool_count(pool, POOL_SERVER_OPENING) == 0;
+    return alive(pool) == 0 && opening(pool) == 0;
 }
 
 /* ---- the rules --------------------------------------------------------------------------- */
@@ -197,7 +161,7 @@ static bool seems_down(const struct pool *pool)
 /* Servers that will be free without anybody returning one. */
 static size_t on_their_way(const struct pool *pool)
 {
-    return pool_count(pool, POOL_SERVER_OPENING) + pool_count(pool, POOL_SERVER_CLEANING);
+    return opening(pool) + pool_count(pool, POOL_SERVER_CLEANING);
 }
 
 static bool wants_another(const struct pool *pool)
@@ -211,21 +175,41 @@ static bool wants_another(const struct pool *pool)
            (pool->asked && open < pool->limits.min_servers);
 }
 
+/* Who wants a server of its own gets the room of one that is idle, unless somebody is to have
+ * that who has waited for longer. */
+static void make_room(struct pool *pool, uint64_t now)
+{
+    const struct pool_client *client = longest_waiting(&pool->apart);
+    const struct pool_client *other = longest_waiting(&pool->waiting);
+
+    while (pool->apart.length >
+               pool_count(pool, POOL_SERVER_VACANT) + pool_count(pool, POOL_SERVER_CLOSING) &&
+           pool_count(pool, POOL_SERVER_IDLE) > 0 &&
+           (other == NULL || client->since <= other->since))
+        close_one(pool, longest_in(pool, POOL_SERVER_IDLE), ERR_OK, now);
+}
+
 /* A connection is opened only for a client whom no server on its way can serve. While the
  * backend fails, one opening at a time finds out whether it is back. */
 static void serve(struct pool *pool, uint64_t now)
 {
-    while (pool->waiting.length > 0 && pool_count(pool, POOL_SERVER_IDLE) > 0)
-        grant(pool, last_into(pool, POOL_SERVER_IDLE), longest_waiting(pool), now);
+    make_room(pool, now);
+    while (pool->waiting.length > 0 && pool_count(pool, POOL_SERVER_IDLE) > 0) {
+        struct pool_server *server = last_into(pool, POOL_SERVER_IDLE);
 
+        match(pool, server, longest_waiting(&pool->waiting));
+        grant(pool, server, now);
+    }
+    while (pool->apart.length > 0 && pool_count(pool, POOL_SERVER_VACANT) > 0)
+        open_one(pool, longest_waiting(&pool->apart), now);
     while (wants_another(pool)) {
         if (pool->open_again_at > now) {
-            due_at(pool, pool->open_again_at);
+            pool_due_at(pool, pool->open_again_at);
             return;
         }
-        if (pool->failing && pool_count(pool, POOL_SERVER_OPENING) > 0)
+        if (pool->failing && opening(pool) > 0)
             return;
-        open_one(pool, now);
+        open_one(pool, NULL, now);
     }
 }
 
@@ -236,8 +220,8 @@ static bool may_serve_again(const struct pool *pool, const struct pool_server *s
 
 static void make_idle(struct pool *pool, struct pool_server *server, uint64_t now)
 {
-    move(pool, server, POOL_SERVER_IDLE, now);
-    due_at(pool, server->expires);
+    pool_server_move(pool, server, POOL_SERVER_IDLE, now);
+    pool_due_at(pool, server->expires);
 }
 
 static void free_or_close(struct pool *pool, struct pool_server *server, uint64_t now)
@@ -248,19 +232,13 @@ static void free_or_close(struct pool *pool, struct pool_server *server, uint64_
         close_one(pool, server, ERR_OK, now);
 }
 
-static void take_from_client(struct pool_server *server)
-{
-    server->client->server = NULL;
-    server->client = NULL;
-}
-
 /* ---- events: clients --------------------------------------------------------------------- */
 
 enum err pool_ask(struct pool *pool, struct pool_client *client, uint64_t now)
 {
     REQUIRE(client->server == NULL && !link_is_linked(&client->queued));
 
-    if (pool->limits.max_waiting != 0 && pool->waiting.length >= pool->limits.max_waiting)
+    if (pool->limits.max_waiting != 0 && pool_waiting(pool) >= pool->limits.max_waiting)
         return ERR_QUEUE_FULL;
     if (pool->retiring)
         return ERR_SHUTTING_DOWN;
@@ -270,17 +248,30 @@ enum err pool_ask(struct pool *pool, struct pool_client *client, uint64_t now)
     pool->asked = true;
     client->since = now;
     client->refusal = ERR_OK;
-    list_push_back(&pool->waiting, &client->queued);
-    due_at(pool, after(now, pool->limits.wait_ms));
+    list_push_back(queue_of(pool, client), &client->queued);
+    pool_due_at(pool, pool_after(now, pool->limits.wait_ms));
     serve(pool, now);
     return ERR_OK;
 }
 
 void pool_give_up(struct pool *pool, struct pool_client *client, uint64_t now)
 {
-    REQUIRE(client->server == NULL);
-    list_remove(client->refusal == ERR_OK ? &pool->waiting : &pool->refusals, &client->queued);
-    client->refusal = ERR_OK;
+    struct pool_server *server = client->server;
+
+    if (server != NULL) { /* it is being opened for this client alone */
+        REQUIRE(server->state == POOL_SERVER_OPENING);
+        take_from_client(server);
+        if (link_is_linked(&server->ordered)) { /* not even that */
+            list_remove(&pool->orders, &server->ordered);
+            pool_server_move(pool, server, POOL_SERVER_VACANT, now);
+        } else {
+            close_one(pool, server, ERR_OK, now);
+        }
+    } else {
+        list_remove(client->refusal == ERR_OK ? queue_of(pool, client) : &pool->refusals,
+                    &client->queued);
+        client->refusal = ERR_OK;
+    }
     serve(pool, now);
 }
 
@@ -291,6 +282,8 @@ void pool_return(struct pool *pool, struct pool_client *client, enum pool_leftov
 
     REQUIRE(server != NULL && server->client == client && !link_is_linked(&server->ordered));
     take_from_client(server);
+    if (server->own)
+        left = POOL_LEFT_UNKNOWN;
     switch (left) {
     case POOL_LEFT_NOTHING:
         free_or_close(pool, server, now);
@@ -312,10 +305,14 @@ void pool_opened(struct pool *pool, struct pool_server *server, uint64_t now)
     REQUIRE(server->state == POOL_SERVER_OPENING);
     server->opened = true;
     server->expires = next_expiry(pool, now);
-    pool->failing = false;
-    pool->open_again_at = 0;
+    if (!server->own) {
+        pool->failing = false;
+        pool->open_again_at = 0;
+    }
     if (pool->retiring)
-        close_one(pool, server, ERR_OK, now);
+        close_one(pool, server, ERR_SHUTTING_DOWN, now);
+    else if (server->client != NULL)
+        grant(pool, server, now);
     else
         make_idle(pool, server, now);
     serve(pool, now);
@@ -333,11 +330,12 @@ void pool_lost(struct pool *pool, struct pool_server *server, uint64_t now)
     REQUIRE(server->state != POOL_SERVER_VACANT);
     if (link_is_linked(&server->ordered))
         list_remove(&pool->orders, &server->ordered);
+    disappoint(pool, server, ERR_BACKEND_DOWN);
     if (server->client != NULL)
         take_from_client(server);
     server->connection = NULL;
-    move(pool, server, POOL_SERVER_VACANT, now);
-    if (!server->opened && !pool->retiring) {
+    pool_server_move(pool, server, POOL_SERVER_VACANT, now);
+    if (!server->opened && !server->own && !pool->retiring) {
         pool->failing = true;
         pool->open_again_at = now + pool->limits.retry_ms;
         if (seems_down(pool))
@@ -353,8 +351,8 @@ void pool_withdraw(struct pool *pool, struct pool_server *server, uint64_t now)
 
     REQUIRE(server->state == POOL_SERVER_LEASED && client != NULL);
     take_from_client(server);
-    list_push_front(&pool->waiting, &client->queued);
-    due_at(pool, after(client->since, pool->limits.wait_ms));
+    list_push_front(queue_of(pool, client), &client->queued);
+    pool_due_at(pool, pool_after(client->since, pool->limits.wait_ms));
     pool_lost(pool, server, now);
 }
 
@@ -379,7 +377,9 @@ void pool_retire(struct pool *pool, uint64_t now)
     close_all(pool, POOL_SERVER_IDLE, now);
     close_all(pool, POOL_SERVER_CLEANING, now);
     while (pool->waiting.length > 0)
-        refuse(pool, longest_waiting(pool), ERR_SHUTTING_DOWN);
+        refuse(pool, longest_waiting(&pool->waiting), ERR_SHUTTING_DOWN);
+    while (pool->apart.length > 0)
+        refuse(pool, longest_waiting(&pool->apart), ERR_SHUTTING_DOWN);
 }
 
 /* ---- events: time ------------------------------------------------------------------------ */
@@ -390,10 +390,10 @@ static void close_overdue(struct pool *pool, enum pool_server_state state, enum 
     struct pool_server *server;
 
     while ((server = longest_in(pool, state)) != NULL) {
-        uint64_t when = after(server->since, limit_in(pool, state));
+        uint64_t when = pool_after(server->since, pool_server_limit(pool, state));
 
         if (when > now) {
-            due_at(pool, when);
+            pool_due_at(pool, when);
             return;
         }
         close_one(pool, server, why, now);
@@ -412,7 +412,7 @@ static void close_expired(struct pool *pool, uint64_t now)
         if (server->expires <= now)
             close_one(pool, server, ERR_OK, now);
         else
-            due_at(pool, server->expires);
+            pool_due_at(pool, server->expires);
     }
 }
 
@@ -423,32 +423,38 @@ static void close_idle(struct pool *pool, uint64_t now)
 
     while (alive(pool) > pool->limits.min_servers &&
            (server = longest_in(pool, POOL_SERVER_IDLE)) != NULL) {
-        uint64_t when = after(server->since, pool->limits.idle_ms);
+        uint64_t when = pool_after(server->since, pool->limits.idle_ms);
 
         if (when > now) {
-            due_at(pool, when);
+            pool_due_at(pool, when);
             return;
         }
         close_one(pool, server, ERR_OK, now);
     }
 }
 
-void pool_tick(struct pool *pool, uint64_t now)
+static void refuse_overdue(struct pool *pool, const struct list *queue, uint64_t now)
 {
     struct pool_client *client;
 
-    if (now < pool->due)
-        return;
-    pool->due = NEVER;
-    while ((client = longest_waiting(pool)) != NULL) {
-        uint64_t when = after(client->since, pool->limits.wait_ms);
+    while ((client = longest_waiting(queue)) != NULL) {
+        uint64_t when = pool_after(client->since, pool->limits.wait_ms);
 
         if (when > now) {
-            due_at(pool, when);
+            pool_due_at(pool, when);
             break;
         }
         refuse(pool, client, ERR_WAIT_TOO_LONG);
     }
+}
+
+void pool_tick(struct pool *pool, uint64_t now)
+{
+    if (now < pool->due)
+        return;
+    pool->due = POOL_NEVER;
+    refuse_overdue(pool, &pool->waiting, now);
+    refuse_overdue(pool, &pool->apart, now);
     close_overdue(pool, POOL_SERVER_OPENING, ERR_BACKEND_TOO_SLOW, now);
     close_overdue(pool, POOL_SERVER_CLEANING, ERR_BACKEND_TOO_SLOW, now);
     close_expired(pool, now);
@@ -495,8 +501,9 @@ struct pool *pool_create(const struct pool_limits *limits)
         return NULL;
     pool->limits = *limits;
     pool->jitter = limits->seed;
-    pool->due = NEVER;
+    pool->due = POOL_NEVER;
     list_init(&pool->waiting);
+    list_init(&pool->apart);
     list_init(&pool->orders);
     list_init(&pool->refusals);
     for (size_t i = 0; i < POOL_SERVER_STATE_COUNT; i++)
@@ -508,7 +515,7 @@ struct pool *pool_create(const struct pool_limits *limits)
 
 void pool_destroy(struct pool *pool)
 {
-    REQUIRE(pool->waiting.length == 0 && pool->refusals.length == 0 && pool_is_vacant(pool));
+    REQUIRE(pool_waiting(pool) == 0 && pool->refusals.length == 0 && pool_is_vacant(pool));
     free(pool);
 }
 
@@ -524,33 +531,14 @@ size_t pool_count(const struct pool *pool, enum pool_server_state state)
 
 size_t pool_waiting(const struct pool *pool)
 {
-    return pool->waiting.length;
+    return pool->waiting.length + pool->apart.length;
 }
 
 uint64_t pool_longest_wait(const struct pool *pool, uint64_t now)
 {
-    const struct pool_client *client = longest_waiting(pool);
+    const struct pool_client *client = longest_waiting(&pool->waiting);
+    const struct pool_client *other = longest_waiting(&pool->apart);
+    uint64_t longest = client != NULL ? now - client->since : 0;
 
-    return client != NULL ? now - client->since : 0;
-}
-
-size_t pool_server_number(const struct pool *pool, const struct pool_server *server)
-{
-    return (size_t)(server - pool->slots);
-}
-
-enum pool_server_state pool_server_state(const struct pool_server *server, uint64_t *since)
-{
-    *since = server->since;
-    return server->state;
-}
-
-void pool_server_set_connection(struct pool_server *server, void *connection)
-{
-    server->connection = connection;
-}
-
-void *pool_server_connection(const struct pool_server *server)
-{
-    return server->connection;
+    return other != NULL && now - other->since > longest ? now - other->since : longest;
 }

@@ -25,6 +25,10 @@
  * warmest, and those not needed grow old enough to be closed. Limits are structure: there
  * is no slot for one server too many.
  *
+ * A client may want a server of its own: it takes one of the pool's places (that of a server that
+ * is idle, if need be), is opened for that client and closed when it is returned. If it cannot
+ * be opened that is told to this client, and says nothing about the others.
+ *
  * Ownership: the pool owns its servers. A pool_client is embedded in the caller's session,
  * which must live until the client was refused, gave up, or returned its server.
  *
@@ -47,7 +51,7 @@
 #define POOL_SERVER_STATES(X) \
     /* state     may become                                      meaning                              */ \
     X(VACANT,    B(OPENING),                                     "room for one more connection")         \
-    X(OPENING,   B(IDLE) | B(CLOSING) | B(VACANT),               "connecting and logging in")            \
+    X(OPENING,   B(IDLE) | B(LEASED) | B(CLOSING) | B(VACANT),   "connecting and logging in")            \
     X(IDLE,      B(LEASED) | B(CLOSING) | B(VACANT),             "ready for the next client")            \
     X(LEASED,    B(IDLE) | B(CLEANING) | B(CLOSING) | B(VACANT), "belongs to one client")                \
     X(CLEANING,  B(IDLE) | B(CLOSING) | B(VACANT),               "what a client left is being removed")  \
@@ -83,11 +87,13 @@ struct pool_limits {
 
 /* A client's place in a pool. Start from all zero; the fields are the pool's. */
 struct pool_client {
-    struct link queued;         /* in the queue, or among the refusals */
-    struct pool_server *server; /* the server it was granted */
-    uint64_t since;             /* when it asked */
-    enum err refusal;           /* why it was refused, until it is told */
-    bool hasty;                 /* would rather be refused than wait for a server that is down */
+    struct link queued; /* in the queue, or among the refusals */
+    struct pool_server
+        *server;      /* the server it was granted, or that is being opened for it alone */
+    uint64_t since;   /* when it asked */
+    enum err refusal; /* why it was refused, until it is told */
+    bool hasty;       /* would rather be refused than wait for a server that is down */
+    bool own;         /* wants a server opened for it alone, and closed after it */
 };
 
 enum pool_order_kind {
@@ -101,7 +107,7 @@ enum pool_order_kind {
 struct pool_order {
     enum pool_order_kind kind;
     struct pool_server *server; /* none for REFUSE */
-    struct pool_client *client; /* for GRANT and REFUSE */
+    struct pool_client *client; /* for GRANT and REFUSE, and for OPEN if it is for that one alone */
     enum err why;               /* for CLOSE and REFUSE; ERR_OK: nothing is wrong */
     uint64_t idle_ms;           /* for GRANT: how long the server was idle before */
 };
@@ -159,6 +165,7 @@ uint64_t pool_longest_wait(const struct pool *pool, uint64_t now);
  * carries out its orders. */
 size_t pool_server_number(const struct pool *pool, const struct pool_server *server);
 enum pool_server_state pool_server_state(const struct pool_server *server, uint64_t *since);
+bool pool_server_is_own(const struct pool_server *server);
 void pool_server_set_connection(struct pool_server *server, void *connection);
 void *pool_server_connection(const struct pool_server *server);
 

@@ -28,24 +28,32 @@ static void say(struct broker_place *place, struct backend *backend, const char 
 
 static const struct backend_events backend_events;
 
-static void remember_why(struct broker_place *place, const char *why)
+static void remember_why(struct broker_place *place, const struct pool_server *server,
+                         const char *why)
 {
-    snprintf(place->why, sizeof(place->why), "%s", why);
+    char *to = pool_server_is_own(server) ? place->why_own : place->why;
+
+    snprintf(to, sizeof(place->why), "%s", why);
 }
 
-static void open_server(struct broker_place *place, struct pool_server *server)
+static void open_server(struct broker_place *place, struct pool_server *server,
+                        struct pool_client *client)
 {
     struct broker *broker = place->broker;
-    struct backend *backend =
-        backend_open(&broker->home, &place->terms.target, place->terms.max_prepared_statements,
-                     &backend_events, place, server);
+    struct login_target target = place->terms.target;
+    struct backend *backend;
 
+    if (client != NULL)
+        target.wishes = *CONTAINER_OF(client, struct broker_lease, client)->wishes;
+    backend = backend_open(&broker->home, &target, place->terms.max_prepared_statements,
+                           &backend_events, place, server);
     if (backend == NULL) {
-        remember_why(place, err_text(ERR_NO_MEMORY));
+        remember_why(place, server, err_text(ERR_NO_MEMORY));
         pool_lost(place->pool, server, now_in(broker));
         return;
     }
     backend->id = ++broker->next_id;
+    backend->reset_always = place->terms.reset_always && place->terms.reset_query != NULL;
     pool_server_set_connection(server, backend);
 }
 
@@ -69,6 +77,7 @@ static void grant(struct broker_place *place, const struct pool_order *order)
 
     if (withdrawn(place, order->server, order->idle_ms))
         return;
+    lease->wishes = NULL;
     lease->backend = pool_server_connection(order->server);
     backend_lease(lease->backend, lease, lease->sent,
                   lease->wanted ? lease->wanted : lease->backend->parameters);
@@ -79,12 +88,14 @@ static void grant(struct broker_place *place, const struct pool_order *order)
 static void refuse(struct broker_place *place, const struct pool_order *order)
 {
     struct broker_lease *lease = CONTAINER_OF(order->client, struct broker_lease, client);
-    bool known = place->why[0] != '\0' &&
-                 (order->why == ERR_BACKEND_DOWN || order->why == ERR_WAIT_TOO_LONG);
+    bool own = lease->client.own;
+    const char *why = own ? place->why_own : place->why;
+    bool known = order->why == ERR_BACKEND_DOWN || (order->why == ERR_WAIT_TOO_LONG && !own);
 
     if (order->why == ERR_WAIT_TOO_LONG)
         place->metrics.waited_too_long++;
-    lease->events->refused(lease, order->why, known ? place->why : "");
+    lease->wishes = NULL;
+    lease->events->refused(lease, order->why, known ? why : "");
 }
 
 static void close_server(struct broker_place *place, const struct pool_order *order)
@@ -95,7 +106,7 @@ static void close_server(struct broker_place *place, const struct pool_order *or
     say(place, backend, "closing", order->why == ERR_OK ? "" : err_text(order->why));
     place->metrics.servers_closed++;
     if (opening) {
-        remember_why(place, err_text(order->why));
+        remember_why(place, order->server, err_text(order->why));
         place->metrics.servers_not_opened++;
     }
     backend_close(backend);
@@ -106,7 +117,7 @@ static void carry_out(struct broker_place *place, const struct pool_order *order
 {
     switch (order->kind) {
     case POOL_ORDER_OPEN:
-        open_server(place, order->server);
+        open_server(place, order->server, order->client);
         break;
     case POOL_ORDER_GRANT:
         grant(place, order);
@@ -165,10 +176,12 @@ static void on_opened(struct backend *backend)
 
     say(place, backend, "new connection to server", "");
     place->metrics.servers_opened++;
-    place->why[0] = '\0';
-    set_standard(place, backend);
-    bytes_clear(&place->welcome);
-    backend_write_parameters(backend, &place->welcome);
+    if (!pool_server_is_own(backend->slot)) {
+        place->why[0] = '\0';
+        set_standard(place, backend);
+        bytes_clear(&place->welcome);
+        backend_write_parameters(backend, &place->welcome);
+    }
     pool_opened(place->pool, backend->slot, now_in(place->broker));
     carry_out_all(place);
 }
@@ -187,7 +200,7 @@ static void on_lost(struct backend *backend, enum err e, const char *why)
     if (opening) {
         say(place, backend, "server login failed", why);
         place->metrics.servers_not_opened++;
-        remember_why(place, why);
+        remember_why(place, server, why);
     } else {
         say(place, backend, "closing because", why);
         place->metrics.servers_lost++;
@@ -256,6 +269,7 @@ void broker_ask(struct broker_lease *lease, bool hasty)
     enum err e;
 
     lease->client.hasty = hasty;
+    lease->client.own = lease->wishes != NULL;
     e = pool_ask(place->pool, &lease->client, now_in(place->broker));
     if (e != ERR_OK)
         lease->events->refused(lease, e, e == ERR_BACKEND_DOWN ? place->why : "");
@@ -267,8 +281,24 @@ void broker_give_up(struct broker_lease *lease)
 {
     struct broker_place *place = lease->place;
 
+    if (!link_is_linked(&lease->client.queued) && lease->client.server == NULL)
+        return;
     pool_give_up(place->pool, &lease->client, now_in(place->broker));
     carry_out_all(place);
+}
+
+void broker_set_mode(struct broker_lease *lease)
+{
+    struct relay *relay = &lease->backend->relay;
+    enum settings_pool_mode mode = lease->place->terms.mode;
+
+    if (lease->client.own) {
+        relay->pinned |= 1u << RELAY_PIN_REPLICATION;
+        return;
+    }
+    relay->by_statement = mode == SETTINGS_POOL_MODE_STATEMENT;
+    if (mode == SETTINGS_POOL_MODE_SESSION)
+        relay->pinned |= 1u << RELAY_PIN_MODE;
 }
 
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)

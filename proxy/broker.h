@@ -24,6 +24,7 @@
 #include "pool/pool.h"
 #include "proxy/alarm.h"
 #include "proxy/metrics.h"
+#include "proxy/settings.h"
 
 struct broker_lease;
 
@@ -43,8 +44,9 @@ struct broker_terms {
     struct login_target target;
     struct pool_limits limits;
     const char *settings[PARAMETERS_COUNT]; /* what clients get if they do not say; may be NULL */
-    bool keep_until_the_end;                /* pool_mode = session */
+    enum settings_pool_mode mode;           /* when a client gives its server back */
     const char *reset_query;                /* may be NULL: nothing is reset */
+    bool reset_always;                      /* in every mode */
     size_t max_prepared_statements;         /* on one server; 0: who prepares by name keeps it */
 };
 
@@ -58,6 +60,7 @@ struct broker_place {
     const struct parameters *standard; /* how its servers are set when they are new; held; NULL
                                         * before the first was opened */
     char why[256];                     /* why the last opening failed */
+    char why_own[256];                 /* ... of a server that a client wanted for itself */
     struct metrics_pool metrics;
     bool carrying_out;
     size_t number; /* for whoever goes through all places */
@@ -82,6 +85,9 @@ struct broker_lease {
     struct backend *backend;         /* while granted */
     struct relay_sent *sent;         /* its client's; lent */
     const struct parameters *wanted; /* how its client wants its servers; held */
+    /* A server of its own, for replication: what the client wants of it. Lent until granted or
+     * refused, then NULL; client.own says it from then on. */
+    const struct login_wishes *wishes;
     const struct broker_events *events;
 };
 
@@ -101,8 +107,11 @@ void broker_warm(struct broker_place *place);
 
 /* Refusals come through events.refused, some at once. hasty: see pool/pool.h. */
 void broker_ask(struct broker_lease *lease, bool hasty);
-void broker_give_up(struct broker_lease *lease);
+void broker_give_up(struct broker_lease *lease); /* if it waits */
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent);
+
+/* From now on the client works with its server, which it keeps for as long as the mode says. */
+void broker_set_mode(struct broker_lease *lease);
 
 /* What is overdue in any pool; asks the alarm for what is due next. */
 void broker_tick(struct broker *broker, uint64_t now);

@@ -58,9 +58,17 @@
     X(turned_away,           "weir_clients_rejected_total",           "Clients rejected because of max_client_conn.") \
     X(protocol_violations,   "weir_protocol_violations_total",        "Connections ended because of what the client sent.") \
     X(cancel_requests,       "weir_cancel_requests_total",            "Cancel requests received.") \
+    X(listens_unshared,      "weir_listens_unshared_total",           "LISTENs that keep a server connection, for want of a shared one.") \
+    X(listening_lost,        "weir_listening_servers_lost_total",     "Shared listening connections that broke or could not be opened.") \
+    X(notifications_received, "weir_notifications_received_total",    "Notifications received on shared listening connections.") \
+    X(notifications_delivered, "weir_notifications_delivered_total",  "Notifications of those sent to clients.") \
+    X(notifications_dropped, "weir_notifications_dropped_total",      "Notifications that a client which was closed for its queue had not taken.") \
     X(loop_turns,            "weir_loop_turns_total",                 "Turns of the event loops.")
 
 #define METRICS_PROCESS_GAUGES(X) \
+    X(listening,    ADDED, NUMBER, "weir_listening_servers",                "Server connections that listen for clients; they belong to no pool.") \
+    X(channels,     ADDED, NUMBER, "weir_listen_channels",                  "Channels that are listened to for clients.") \
+    X(listeners,    ADDED, NUMBER, "weir_listeners",                        "Clients that listen without keeping a server connection.") \
     X(max_clients,  MOST,  NUMBER, "weir_clients_limit",                    "How many clients may be connected (max_client_conn).") \
     X(descriptors,  MOST,  NUMBER, "weir_open_descriptors",                 "File descriptors in use.") \
     X(start_time,   MOST,  TIME,   "weir_start_time_seconds",               "When Weir started, in seconds since 1970.")

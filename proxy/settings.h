@@ -31,11 +31,12 @@ enum settings_pool_mode {
     SETTINGS_POOL_MODE_UNSET = -1,
     SETTINGS_POOL_MODE_SESSION,
     SETTINGS_POOL_MODE_TRANSACTION,
+    SETTINGS_POOL_MODE_STATEMENT,
 };
 
 enum settings_log_format { SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
 
-#define SETTINGS_POOL_MODES "session transaction | statement"
+#define SETTINGS_POOL_MODES "session transaction statement"
 
 struct settings {
     /* who comes in */
@@ -54,8 +55,10 @@ struct settings {
     /* who gets a server */
     enum settings_pool_mode pool_mode; /* always set */
     uint64_t default_pool_size, min_pool_size, max_waiting_clients;
+    uint64_t max_listen_channels, max_queued_notifications; /* the latter in bytes */
     char *server_reset_query;
-    uint64_t max_prepared_statements;
+    bool server_reset_query_always;
+    uint64_t max_prepared_statements, max_client_prepared_statements;
 
     /* how long */
     uint64_t cancel_wait_timeout_ms;

@@ -86,13 +86,15 @@ static const char *server_password(const struct terms *terms, const struct terms
     return known->secret;
 }
 
+/* Of a pool and not of a client: who is served as somebody else is served by the rules of
+ * that one, whoever came first. So a pool has one mode. */
 static void set_limits(const struct terms *terms, const struct terms_wanted *wanted,
                        struct broker_terms *to)
 {
     const struct settings *settings = &terms->config->settings;
     struct config_rules rules;
 
-    config_get_rules(terms->config, wanted->entry, wanted->user, &rules);
+    config_get_rules(terms->config, wanted->entry, to->user, &rules);
     to->limits = (struct pool_limits){
         .max_servers = rules.pool_size > 0 ? rules.pool_size : settings->max_client_conn,
         .max_waiting = settings->max_waiting_clients,
@@ -109,9 +111,10 @@ static void set_limits(const struct terms *terms, const struct terms_wanted *wan
         to->limits.max_servers = 1;
     to->limits.min_servers =
         rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size : to->limits.max_servers;
+    to->mode = rules.pool_mode;
     to->max_prepared_statements = settings->max_prepared_statements;
-    to->keep_until_the_end = rules.pool_mode == SETTINGS_POOL_MODE_SESSION;
     to->reset_query = settings->server_reset_query[0] ? settings->server_reset_query : NULL;
+    to->reset_always = settings->server_reset_query_always;
 }
 
 enum err terms_find_place(struct terms *terms, const struct terms_wanted *wanted,

@@ -71,12 +71,16 @@ void view_render(const struct worker *worker, struct bytes *out)
     size_t length = number_places(&worker->broker), total[SESSION_STATE_COUNT];
     struct counts *counts = calloc(length + 1, sizeof(*counts));
     struct metrics_pool_view *pools = calloc(length + 1, sizeof(*pools));
+    struct hub_counts heard = hub_count(&worker->hub);
     struct metrics_view view = {
         .version = WEIR_VERSION,
         .counted = &worker->metrics,
         .clients = {session_state_names, total, SESSION_STATE_COUNT},
         .pools = pools,
         .pools_length = length,
+        .listening = heard.connections,
+        .channels = heard.channels,
+        .listeners = heard.listeners,
         .max_clients = worker->config->settings.max_client_conn,
         .descriptors = open_descriptors(),
         .start_time = worker->started_us,

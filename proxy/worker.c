@@ -5,14 +5,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/fronts/postgres/subscriptions.h"
 #include "proxy/view.h"
 
 enum {
     MOST_CANCELS = 2, /* at a time, of the four threads libuv has */
     MOST_HASHINGS = 2,
-    MOST_QUEUED = 1024,   /* of each */
-    LAST_WORDS_MS = 2000, /* how long a client may take to hear them */
-    STOP_MS = 5000,       /* a thread that hangs longer than that does not keep us */
+    MOST_QUEUED = 1024,    /* of each */
+    LAST_WORDS_MS = 2000,  /* how long a client may take to hear them */
+    LEAST_RETRY_MS = 1000, /* of a listening connection; nobody waits for that */
+    STOP_MS = 5000,        /* a thread that hangs longer than that does not keep us */
 };
 
 static const int signal_numbers[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
@@ -58,6 +60,7 @@ static void stop(struct worker *worker)
     enter(worker, WORKER_STOPPING, STOP_MS);
     listener_close_all(&worker->listeners);
     front_stop(&worker->front);
+    hub_stop(&worker->hub);
     broker_retire(&worker->broker);
 }
 
@@ -130,6 +133,7 @@ static void on_tick(void *owner, uint64_t now)
     struct worker *worker = owner;
 
     broker_tick(&worker->broker, now);
+    hub_tick(&worker->hub, now);
     front_tick(&worker->front, now);
     if (now >= worker->phase_ends)
         end_phase(worker);
@@ -158,12 +162,36 @@ static void render(void *context, struct bytes *out)
 
 /* ---- setting up -------------------------------------------------------------------------- */
 
+static void set_up_hub(struct worker *worker)
+{
+    const struct settings *settings = &worker->config->settings;
+    struct hub_options options = {
+        .loop = &worker->loop,
+        .log = worker->log,
+        .alarm = &worker->alarm,
+        .metrics = &worker->metrics,
+        .events = &subscriptions_events,
+        .limits =
+            {
+                .answer_ms = settings->server_connect_timeout_ms,
+                .idle_ms = settings->server_idle_timeout_ms,
+                .retry_ms = settings->server_login_retry_ms > 0 ? settings->server_login_retry_ms
+                                                                : LEAST_RETRY_MS,
+            },
+        .most_channels = settings->max_listen_channels,
+        .most_queued = settings->max_queued_notifications,
+    };
+
+    hub_init(&worker->hub, &options);
+}
+
 static enum err set_up_front(struct worker *worker)
 {
     const struct settings *settings = &worker->config->settings;
     struct front_options options = {
         .streams = &worker->streams,
         .broker = &worker->broker,
+        .hub = &worker->hub,
         .alarm = &worker->alarm,
         .log = worker->log,
         .metrics = &worker->metrics,
@@ -174,6 +202,7 @@ static enum err set_up_front(struct worker *worker)
                 [SESSION_GREETING] = settings->client_login_timeout_ms,
                 [SESSION_WELCOMING] = settings->client_login_timeout_ms,
                 [SESSION_RESTING] = settings->client_idle_timeout_ms,
+                [SESSION_BEGUN] = settings->idle_transaction_timeout_ms,
                 [SESSION_SENDING] = settings->client_message_timeout_ms,
                 [SESSION_WORKING] = settings->query_timeout_ms,
                 [SESSION_HOLDING] = settings->idle_transaction_timeout_ms,
@@ -189,6 +218,7 @@ static enum err set_up_front(struct worker *worker)
                 .count = (int)settings->tcp_keepcnt,
             },
         .max_clients = settings->max_client_conn,
+        .max_statements = settings->max_client_prepared_statements,
         .log_connections = settings->log_connections,
         .log_disconnections = settings->log_disconnections,
         .log_pooler_errors = settings->log_pooler_errors,
@@ -230,6 +260,7 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
     worker->broker.owner = worker;
     worker->broker.canceled = on_canceled;
     terms_init(&worker->terms, config, &worker->broker);
+    set_up_hub(worker);
     set_up_signals(worker);
     return set_up_front(worker);
 }
@@ -325,6 +356,7 @@ void worker_fini(struct worker *worker)
     alarm_close(&worker->alarm);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     front_fini(&worker->front);
+    hub_fini(&worker->hub);
     broker_fini(&worker->broker);
     terms_fini(&worker->terms);
     stream_home_fini(&worker->streams);

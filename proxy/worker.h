@@ -28,6 +28,7 @@
 #include "proxy/config.h"
 #include "proxy/fronts/http/http.h"
 #include "proxy/fronts/postgres/front.h"
+#include "proxy/hub.h"
 #include "proxy/listener.h"
 #include "proxy/metrics.h"
 #include "proxy/terms.h"
@@ -43,6 +44,7 @@ struct worker {
     struct offload cancels, hashing;
     struct alarm alarm;
     struct broker broker;
+    struct hub hub;
     struct terms terms;
     struct front front;
     struct listeners listeners;

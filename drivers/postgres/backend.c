@@ -65,13 +65,18 @@ static void set_free(struct backend *backend)
 
 /* In session mode that is the operator's business. In the others what pins a client has no
  * place on the server of another, whatever the configuration says. */
-static const char *reset_query(const struct backend *backend)
+static const char *next_reset(const struct backend *backend)
 {
+    static const char all[] = "DISCARD ALL";
     bool by_mode = (backend->relay.pinned & 1u << RELAY_PIN_MODE) != 0;
+    bool of_pins = backend->relay.pinned != 0 && !by_mode;
+    const char *own = by_mode || backend->reset_always ? backend->reset_query : NULL;
 
-    if (backend->relay.pinned == 0 || backend->resetting)
+    if (of_pins && backend->resets == 0)
+        return all;
+    if (of_pins && own != NULL && strcmp(own, all) == 0)
         return NULL;
-    return by_mode ? backend->reset_query : "DISCARD ALL";
+    return backend->resets == (of_pins ? 1 : 0) ? own : NULL;
 }
 
 /* One step at a time: each time the server has answered the last one, or a cancel has come
@@ -79,6 +84,7 @@ static const char *reset_query(const struct backend *backend)
 static void clean_on(struct backend *backend)
 {
     struct relay *relay = &backend->relay;
+    const char *reset = next_reset(backend);
 
     if (relay->failed || relay->tainted) {
         lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
@@ -86,22 +92,22 @@ static void clean_on(struct backend *backend)
         return;
     } else if (relay->status != 'I') {
         ask_query(backend, "ROLLBACK");
-    } else if (reset_query(backend) != NULL) {
-        ask_query(backend, reset_query(backend));
-        backend->resetting = true;
+    } else if (reset != NULL) {
+        backend->resets++;
+        ask_query(backend, reset);
     } else if (!relay_is_settled(relay, NULL)) {
         lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
     } else {
-        backend->resetting = false;
         set_free(backend);
         backend->events->cleaned(backend);
     }
 }
 
-void backend_clean(struct backend *backend, const char *session_reset_query)
+void backend_clean(struct backend *backend, const char *reset_query)
 {
     become(backend, BACKEND_CLEANING);
-    backend->reset_query = session_reset_query;
+    backend->reset_query = reset_query;
+    backend->resets = 0;
     backend->relay.failed = false; /* what failed has changed nothing */
     if (relay_owes(&backend->relay) && backend_cancel(backend) != ERR_OK)
         lose(backend, ERR_BACKEND_LOST, "what it was doing could not be canceled");
@@ -216,6 +222,14 @@ static void take_note(struct backend *backend, const struct relay_plan *plan)
         note_failure(backend, plan->failure);
 }
 
+static void repeat(struct backend *backend)
+{
+    struct relay_plan plan;
+
+    while (relay_repeat(&backend->relay, &plan))
+        backend_send(backend, plan.slices, plan.count);
+}
+
 static size_t on_bytes(struct stream *stream, struct slice in)
 {
     struct backend *backend = CONTAINER_OF(stream, struct backend, stream);
@@ -229,6 +243,8 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         take_note(backend, &plan);
         if (backend->state == BACKEND_LEASED && (now > 0 || plan.count > 0))
             backend->events->answer(backend, &plan);
+        if (plan.repeat)
+            repeat(backend);
     } while ((now > 0 || plan.count > 0) && (used < in.length || relay_plan_is_full(&plan)));
 
     if (backend->state == BACKEND_CLOSING)
@@ -445,10 +461,20 @@ bool backend_is_mid_answer(const struct backend *backend)
     return backend->relay.remaining > 0 && !backend->relay.swallow;
 }
 
+bool backend_is_settled(const struct backend *backend, const struct relay_sent *sent)
+{
+    return backend->whole && backend->canceling == 0 && relay_is_settled(&backend->relay, sent);
+}
+
+void backend_ask(struct backend *backend, const char *sql)
+{
+    REQUIRE(backend->state == BACKEND_LEASED);
+    ask_query(backend, sql);
+}
+
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
 {
-    return backend->whole && backend->canceling == 0 && backend->relay.pinned == 0 &&
-           relay_is_settled(&backend->relay, sent);
+    return backend->relay.pinned == 0 && backend_is_settled(backend, sent);
 }
 
 enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent)
@@ -461,7 +487,8 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
     stream_read(&backend->stream); /* paused, perhaps, for a client that read slowly */
     if (backend->ahead.length > 0) /* granted, and gone before its first message */
         backend_send(backend, NULL, 0);
-    if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying) {
+    if (backend_may_be_left(backend, sent) && !relay->tainted && !relay->dying &&
+        !backend->reset_always) {
         relay_detach(relay);
         become(backend, BACKEND_FREE);
         return BACKEND_LEFT_NOTHING;

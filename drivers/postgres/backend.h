@@ -80,10 +80,12 @@ struct backend {
     struct login *login;
     PGconn *conn;
     const char *reset_query;             /* in session mode; may be NULL */
+    bool reset_always;                   /* ... and in any other; the owner's to set */
     const struct parameters *parameters; /* as the server has reported them last; held */
     struct bytes ahead;                  /* ours, and goes with what is sent next */
     char failure[200];                   /* the server's words about what we asked */
-    bool adopted, resetting, half_sent;
+    bool adopted, half_sent;
+    uint8_t resets;     /* that were begun since its client has left */
     bool whole;         /* no part of a message has come without the rest */
     bool told;          /* its client has heard from the server itself why it ends */
     unsigned canceling; /* cancels that may still hit it */
@@ -105,6 +107,11 @@ void backend_lease(struct backend *backend, void *client, struct relay_sent *sen
                    const struct parameters *wanted);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
 
+/* weir asks something on the client's behalf; the rows are in the plans of events.answer. Only
+ * while it is settled: it owes nothing, and is in no transaction. May lose the backend. */
+bool backend_is_settled(const struct backend *backend, const struct relay_sent *sent);
+void backend_ask(struct backend *backend, const char *sql);
+
 /* Whether its client has got the beginning of a message, and not yet its end. */
 bool backend_is_mid_answer(const struct backend *backend);
 
@@ -120,8 +127,8 @@ enum backend_leftovers backend_leave(struct backend *backend,
                                      const struct relay_sent *sent) MUST_CHECK;
 
 /* Cancels what still runs, rolls back, resets what a pinned client left: in session mode by
- * session_reset_query, lent until then, which may be NULL. */
-void backend_clean(struct backend *backend, const char *session_reset_query);
+ * reset_query, lent until then, which may be NULL. With reset_always that comes last in any. */
+void backend_clean(struct backend *backend, const char *reset_query);
 
 /* Cancels what the server is doing for its client, if it is doing anything. */
 enum err backend_cancel(struct backend *backend) MUST_CHECK;

@@ -117,12 +117,35 @@ static bool set_default(struct login *login, const char *name, const char *value
     return value_of(login, name) != NULL || set(login, name, value);
 }
 
+static bool add_options(struct login *login, const char *options)
+{
+    const char *before = value_of(login, "options");
+    struct bytes both = {0};
+    bool done;
+
+    if (options == NULL || before == NULL)
+        return set(login, "options", options);
+    bytes_print(&both, "%s %s", before, options);
+    done = !both.failed && set(login, "options", (const char *)both.at);
+    bytes_free(&both);
+    return done;
+}
+
+static bool add_wishes(struct login *login, const struct login_wishes *wishes)
+{
+    return set(login, "replication", wishes->replication) &&
+           set(login, "application_name", wishes->application_name) &&
+           set(login, "client_encoding", wishes->client_encoding) &&
+           add_options(login, wishes->options);
+}
+
 static bool fill_in(struct login *login, const struct login_target *target)
 {
     return set(login, "host", target->host) && set(login, "port", target->port) &&
            set(login, "dbname", target->dbname) && set(login, "user", target->user) &&
            set(login, "password", target->password) && set(login, "gssencmode", "disable") &&
-           set_default(login, "fallback_application_name", "weir");
+           set_default(login, "fallback_application_name", "weir") &&
+           add_wishes(login, &target->wishes);
 }
 
 /* ---- connecting -------------------------------------------------------------------------- */

@@ -29,11 +29,19 @@
 #include "base/contract.h"
 #include "base/err.h"
 
+/* What one client alone wants of its connection; NULL where it said nothing. */
+struct login_wishes {
+    const char *replication; /* "true" or "database": the server is to be a walsender */
+    const char *options;     /* for the server's command line, after those of conninfo */
+    const char *application_name, *client_encoding;
+};
+
 /* Where to, and as whom. NULL is libpq's default; conninfo comes first, and the others
  * replace what it says. Lent for the call. */
 struct login_target {
     const char *conninfo; /* a URL or key=value pairs */
     const char *host, *port, *dbname, *user, *password;
+    struct login_wishes wishes;
 };
 
 struct login;

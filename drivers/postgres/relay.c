@@ -1,3 +1,4 @@
+#include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
 #include <stddef.h>
@@ -35,8 +36,8 @@ bool relay_owes(const struct relay *relay)
 bool relay_is_settled(const struct relay *relay, const struct relay_sent *sent)
 {
     return relay->owed.length == 0 && relay->remaining == 0 && relay->status == 'I' &&
-           relay->copy == 0 && !relay->skipping && !relay->unsynced && !relay->in_batch &&
-           (sent == NULL || !relay_is_half_sent(sent));
+           relay->copy == 0 && !relay_repeat_holds(relay) && !relay->skipping && !relay->unsynced &&
+           !relay->in_batch && (sent == NULL || !relay_is_half_sent(sent));
 }
 
 bool relay_is_half_sent(const struct relay_sent *sent)
@@ -48,8 +49,10 @@ void relay_attach(struct relay *relay, struct relay_sent *client)
 {
     REQUIRE(relay_is_settled(relay, NULL) && relay->pinned == 0);
     REQUIRE(!relay->tainted && !relay->dying);
-    relay->nobody = false;
+    relay->nobody = relay->by_statement = false;
+    relay->listening = (struct relay_listening){0};
     relay->client = client;
+    relay->record.state = 0;
     relay->names.unnamed = relay->names.unbound = false;
     relay->commands = relay->sets = relay->reports =
         0; /* what a free server reports is nobody's SET */
@@ -83,13 +86,19 @@ bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct by
     relay->swallow = true;
     if (half || relay->tainted || relay->dying || relay->copy == WIRE_COPY_BOTH_RESPONSE)
         return false;
-    if (relay->owed.length >= OWED_MOST - 2)
+    if (relay->pinned & 1u << RELAY_PIN_REPLICATION)
+        return false;
+    if (relay->owed.length >= OWED_MOST - 3)
         return false;
     if (relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(&relay->owed, OWED_COPY_END)) {
         wire_add_copy_fail(out, "the client has gone");
         owed_push(&relay->owed, OWED_COPY_END);
     }
+    if (relay->unsynced && !relay->skipping) { /* a Sync alone would commit it */
+        wire_add_query(out, SLICE("ROLLBACK"));
+        owed_push(&relay->owed, OWED_QUERY | OWED_OURS);
+    }
     if (relay->unsynced || relay->skipping || owed_ends_in_batch(&relay->owed))
-        relay_ask_sync(relay, out);
+        relay_ask_sync(relay, out); /* ... and where the batch fails, only that ends it */
     return true;
 }

@@ -26,6 +26,10 @@
  *
  * Entries marked OURS stand for what weir itself asked; their answers go to nobody.
  *
+ * by_statement (pool_mode = statement): a request, which is a Query or what a Sync ends, goes to
+ * the server when the one before it is answered. One that leaves a transaction open can then be
+ * rolled back with nothing behind it: not even a COMMIT sent ahead.
+ *
  * Ownership: the slices of a plan point into what the relay was shown, or to constants;
  * they are lent until the next call.
  */
@@ -45,17 +49,24 @@ enum {
     RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
     RELAY_MOST_BACK = 160, /* ... and back to the client */
     RELAY_MOST_STEPS = 32,
+    RELAY_MOST_BEGIN = 70,      /* ... of a BEGIN that waits for what follows */
+    RELAY_MOST_REPEATED = 2048, /* bytes of a batch that can be sent again */
 };
 
 /* Where a client is in its messages, and what it has prepared; its session's. Start from all zero,
  * and end with statement_names_clear(&sent->names). */
 struct relay_sent {
-    uint32_t remaining;           /* bytes of the message body still to come */
-    bool swallow;                 /* which nobody wants */
-    bool refusing;                /* its request was refused: all of it is swallowed, up to where a
-                                   * server would answer ReadyForQuery. The caller's to set. */
-    bool in_batch;                /* the request refused is a batch, which only a Sync ends */
-    struct statement_names names; /* what the client calls its statements */
+    uint32_t remaining; /* bytes of the message body still to come */
+    bool swallow;       /* which nobody wants */
+    bool refusing;      /* its request was refused: all of it is swallowed, up to where a
+                         * server would answer ReadyForQuery. The caller's to set. */
+    bool in_batch;      /* the request refused is a batch, which only a Sync ends */
+    bool defers;        /* its transactions may begin later (relay_defer.h). The caller's to set */
+    bool begun_failed;  /* ... and it has failed: the caller's to set, when that is begun */
+    uint8_t begun_length; /* it has begun one that no server knows of */
+    uint8_t begun[RELAY_MOST_BEGIN];
+    struct statement_names names; /* what the client calls its statements ... */
+    size_t most_names;            /* ... and how many it may have; 0: any number. The caller's */
 };
 
 /* A request shorter than that wants a server only when it is complete: who sends half a
@@ -63,22 +74,25 @@ struct relay_sent {
 enum { RELAY_WHOLE_BELOW = 16 * 1024 };
 
 enum relay_verdict {
-    RELAY_GO_ON,        /* all that could be used was used */
-    RELAY_NEEDS_SERVER, /* the next message wants a server, and there is none */
-    RELAY_WAITS,        /* too much is owed: go on when the server has answered */
-    RELAY_TERMINATED,   /* the client said goodbye */
-    RELAY_BROKEN,       /* nobody could make sense of the next message */
+    RELAY_GO_ON,          /* all that could be used was used */
+    RELAY_NEEDS_SERVER,   /* the next message wants a server, and there is none */
+    RELAY_WAITS,          /* too much is owed: go on when the server has answered */
+    RELAY_TERMINATED,     /* the client said goodbye */
+    RELAY_TOO_MANY_NAMES, /* the client has prepared as many statements as it may */
+    RELAY_BROKEN,         /* nobody could make sense of the next message */
 };
 
 struct relay_plan {
     struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
     size_t count;
     enum relay_verdict verdict;
+    bool repeat;             /* a batch is to be sent again: by relay_repeat */
     bool refused;            /* a request that was refused ends here: ReadyForQuery is due */
     uint8_t unknown_type;    /* RELAY_BROKEN: the message's type ... */
     uint32_t unknown_length; /* ... and length */
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
     struct slice failure;    /* beginning of the error that answers what we asked, or empty */
+    struct slice row;        /* body of a DataRow that answers it, or empty */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
     struct slice back;       /* relay_from_client: for the client itself, at once */
@@ -98,7 +112,8 @@ static inline bool relay_plan_is_full(const struct relay_plan *plan)
     X(RELAY_PIN_UNNAMED,   "unnamed",   "an unnamed statement that is not bound yet") \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
     X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
-    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow")
+    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow") \
+    X(RELAY_PIN_REPLICATION, "replication", "a replication connection: nobody else ever gets its server")
 /* clang-format on */
 
 enum relay_pin {
@@ -135,6 +150,21 @@ struct relay_names {
     uint8_t back[RELAY_MOST_BACK]; /* what plan->back does */
 };
 
+/* A batch that may have to be sent again: relay_repeat.c. */
+struct relay_record {
+    uint8_t state;
+    uint16_t length, used; /* used: of it, when it is sent again */
+    uint8_t bytes[RELAY_MOST_REPEATED];
+};
+
+/* LISTEN and UNLISTEN. */
+struct relay_listening {
+    bool elsewhere; /* what its client listens to comes to it by another way. The caller's to set,
+                     * before a LISTEN is sent. */
+    bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
+    bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
+};
+
 struct relay {
     uint32_t remaining;     /* of the server's message whose header was seen */
     uint8_t status;         /* of the last ReadyForQuery: 'I', 'T' or 'E' */
@@ -147,15 +177,26 @@ struct relay {
     bool tainted;           /* the account may be wrong: never lend this server again */
     bool dying;             /* of no use to anyone: it said FATAL, or cannot come to an end */
     bool failed;            /* what we asked ourselves was answered with an error */
+    bool by_statement;      /* transaction blocks are not allowed; the caller's to set */
+    bool in_block;          /* ... and there is one: its ReadyForQuery was kept back */
     uint32_t commands;      /* since the last ReadyForQuery: that were completed, ... */
     uint32_t sets;          /* ... that were a SET, ... */
     uint32_t reports;       /* ... and new values that the server has reported */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
+    struct relay_listening listening;
     struct owed owed;
     struct relay_sent *client; /* who is attached; lent */
+    struct relay_record record;
     struct relay_names names;
 };
+
+/* Whether its client gets what is notified to this server. */
+static inline bool relay_hears(const struct relay *relay)
+{
+    return (relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) != 0 ||
+           ((relay->pinned & 1u << RELAY_PIN_LISTEN) != 0 && !relay->listening.elsewhere);
+}
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. statements are those of
  * all connections that may have the same client, or NULL: then a named one pins. most: how many of
@@ -176,6 +217,9 @@ void relay_detach(struct relay *relay);
 size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
                          struct relay_plan *plan) MUST_CHECK;
 size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan *plan) MUST_CHECK;
+
+/* After plan.repeat: the client's last batch again, as often as anything comes of it. */
+bool relay_repeat(struct relay *relay, struct relay_plan *plan) MUST_CHECK;
 
 /* Whether the server owes nothing to anyone and is between transactions. Pins and taint do
  * not count: they say what must happen before somebody else may have it. */

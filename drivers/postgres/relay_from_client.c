@@ -1,3 +1,5 @@
+#include "drivers/postgres/relay_defer.h"
+#include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
 enum {
@@ -91,6 +93,22 @@ static bool is_in_mid_copy(const struct relay *relay)
     return relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(&relay->owed, OWED_COPY_END);
 }
 
+/* Whether a request that is not answered yet stands between the server and this message. What
+ * is meant for a COPY, and what interrupts one, does not wait: the COPY would, for it. */
+static bool comes_too_early(const struct relay *relay, uint8_t type)
+{
+    const struct owed *owed = &relay->owed;
+
+    if (relay->in_block)
+        return true;
+    if (!relay->by_statement || owed->length == 0 || asked[type].idle_is_fine)
+        return false;
+    if (relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(owed, OWED_COPY_END))
+        return false;
+    return owed_holds(owed, OWED_QUERY) || owed_holds(owed, OWED_SYNC) ||
+           owed_holds(owed, OWED_FUNCTION);
+}
+
 static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
 {
     uint8_t type = message.at[0];
@@ -102,7 +120,10 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    return relay->owed.length < OWED_MOST - MOST_AT_ONCE ? RELAY_GO_ON : RELAY_WAITS;
+    if (relay->owed.length >= OWED_MOST - MOST_AT_ONCE || relay_repeat_holds(relay) ||
+        comes_too_early(relay, type))
+        return RELAY_WAITS;
+    return RELAY_GO_ON;
 }
 
 /* How much of its messages the relay must see at once: of some, what they are about. */
@@ -132,22 +153,33 @@ static bool is_worth_a_server(struct slice message)
     return message.length >= RELAY_WHOLE_BELOW || message.length > bytes_u32(message.at + 1);
 }
 
+/* Whether nothing is under way that the client has asked its server for. */
+static bool is_alone(const struct relay *relay)
+{
+    for (unsigned i = 0; i < relay->owed.length; i++)
+        if ((owed_entry(&relay->owed, i) & (OWED_OURS | OWED_HERE)) == 0)
+            return false;
+    return relay->status == 'I';
+}
+
 /* Enters the message, or what stands for it. */
 static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struct slice message,
                              struct relay_plan *plan, size_t *replaced)
 {
     struct relay_naming naming = {0};
+    bool alone = is_alone(relay);
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
     if (to_nobody && relay->names.back_length > 0) /* there is room for all of them next time */
         return false;
-    /* In session mode they are the client's own affair. */
-    if ((relay->pinned & 1u << RELAY_PIN_MODE) == 0 &&
+    /* On a server that is the client's to the end they are its own affair. */
+    if ((relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) == 0 &&
         !relay_names_see(relay, message, plan, &naming)) {
         if (plan->verdict == RELAY_WAITS && is_in_mid_copy(relay))
             not_understood(message, plan);
         return false;
     }
+    relay_repeat_begin(relay, message, alone);
     account(relay, naming.kind != 0 ? naming.kind : asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
         relay_steps_answer_back(relay, plan);
@@ -158,18 +190,21 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
 }
 
 /* Whether the next message can be dealt with now; if not, for the reason in plan->verdict. */
-static bool is_due(struct relay *relay, const struct relay_sent *sent, struct slice message,
+static bool is_due(struct relay *relay, struct relay_sent *sent, struct slice message,
                    struct relay_plan *plan)
 {
     if (message.length < RELAY_HEADER || message.length < needed_from_client(message))
         return false;
     plan->verdict = judge(relay, message, plan);
-    if (plan->verdict == RELAY_NEEDS_SERVER && sent->refusing)
-        plan->verdict = RELAY_GO_ON;
-    else if (plan->verdict == RELAY_NEEDS_SERVER && !is_worth_a_server(message)) {
-        plan->verdict = RELAY_GO_ON;
+    if (plan->verdict != RELAY_NEEDS_SERVER)
+        return plan->verdict == RELAY_GO_ON;
+    plan->verdict = RELAY_GO_ON;
+    if (sent->refusing)
+        return true;
+    if (!is_worth_a_server(message))
         return false;
-    }
+    if (!relay_defer_answers(sent, message, plan) && !sent->refusing)
+        plan->verdict = RELAY_NEEDS_SERVER;
     return plan->verdict == RELAY_GO_ON;
 }
 
@@ -197,10 +232,12 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
     if (relay != NULL)
         relay->names.own_length = relay->names.back_length = 0;
+    if (relay != NULL && sent->begun_length > 0 && in.length > 0)
+        relay_defer_begin(relay, sent, plan);
     while (used < in.length && relay_has_room(plan)) {
         size_t part, replaced = 0;
 
-        if (sent->remaining == 0 && plan->refused)
+        if (sent->remaining == 0 && (plan->refused || (relay == NULL && plan->back.length > 0)))
             break;
         if (sent->remaining == 0 &&
             !begin_client_message(relay, sent, (struct slice){in.at + used, in.length - used}, plan,

@@ -1,3 +1,4 @@
+#include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
 enum { LONGEST_PARAMETER = 8192 }; /* a ParameterStatus beyond that is passed on unread */
@@ -55,6 +56,7 @@ static void on_error(struct relay *relay, struct slice body)
     if (relay->copy != 0 && relay->maybe_ignored > 0)
         relay->tainted = true;
     relay->copy = 0;
+    relay->listening.unlistening = false;
     relay->maybe_ignored = 0;
     if (ANY_OF(OWED_PARSE_UNNAMED))
         relay_names_unnamed(relay, false);
@@ -90,6 +92,11 @@ static void begin_copy(struct relay *relay, uint8_t how)
 
 /* ---- from the server: answers ------------------------------------------------------------ */
 
+static bool tag_is(struct slice tag, const char *text)
+{
+    return tag.length == strlen(text) + 1 && memcmp(tag.at, text, tag.length) == 0;
+}
+
 /* State that the relay can see arising, and that cannot follow its client. */
 static void pin_by_tag(struct relay *relay, struct slice tag)
 {
@@ -103,7 +110,7 @@ static void pin_by_tag(struct relay *relay, struct slice tag)
     };
 
     for (size_t i = 0; i < COUNT_OF(pins); i++)
-        if (tag.length == strlen(pins[i].tag) + 1 && memcmp(tag.at, pins[i].tag, tag.length) == 0)
+        if (tag_is(tag, pins[i].tag))
             relay->pinned |= 1u << pins[i].pin;
     relay->commands++;
     if (tag.length == 4 && memcmp(tag.at, "SET", 4) == 0)
@@ -121,6 +128,21 @@ static void pin_by_setting(struct relay *relay)
     relay->commands = relay->sets = relay->reports = 0;
 }
 
+/* Whether it was committed. Which part a ROLLBACK TO has undone is not known: then it was not. */
+static void note_unlisten(struct relay *relay, struct slice tag)
+{
+    if (tag_is(tag, "UNLISTEN")) {
+        relay->listening.unlistening = true;
+    } else if (tag_is(tag, "COMMIT")) {
+        relay->listening.unlistened |= relay->listening.unlistening;
+        relay->listening.unlistening = false;
+    } else if (tag_is(tag, "ROLLBACK")) {
+        relay->listening.unlistening = false;
+    } else if (tag_is(tag, "DISCARD ALL")) {
+        relay->listening.discarded = true;
+    }
+}
+
 static void on_complete(struct relay *relay, struct slice tag)
 {
     if (relay->copy == WIRE_COPY_IN_RESPONSE && relay->owed.length > 0)
@@ -128,8 +150,10 @@ static void on_complete(struct relay *relay, struct slice tag)
     relay->copy = 0;
     relay->maybe_ignored = 0; /* the COPY has read past them */
     relay_steps_completed(relay, tag);
-    if (!owed_head_is_ours(&relay->owed))
+    if (!owed_head_is_ours(&relay->owed)) {
         pin_by_tag(relay, tag);
+        note_unlisten(relay, tag);
+    }
     if (ANY_OF(OWED_EXECUTE))
         pop(relay);
     else if (!ANY_OF(OWED_QUERY))
@@ -155,6 +179,16 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
     relay->in_batch = false;
     if (ours)
         return;
+    if (status == 'I') {
+        relay->listening.unlistened |= relay->listening.unlistening;
+        relay->listening.unlistening = false;
+    }
+    if (relay->by_statement && status != 'I')
+        relay->in_block = relay->swallow = true;
+    else if (relay_repeat_hides(relay)) {
+        relay_repeat_ready(relay, plan);
+        return;
+    }
     pin_by_setting(relay);
     plan->queries++;
     if (status == 'I')
@@ -239,7 +273,7 @@ static bool is_aside(uint8_t type)
 }
 
 /* How much of a message must be there before anything can be said about it. */
-static size_t needed_from_server(uint8_t type, size_t length)
+static size_t needed_from_server(uint8_t type, size_t length, bool ours)
 {
     size_t most = RELAY_HEADER;
 
@@ -248,8 +282,10 @@ static size_t needed_from_server(uint8_t type, size_t length)
     else if (type == WIRE_COMMAND_COMPLETE)
         most = RELAY_HEADER + 64;
     else if (type == WIRE_ERROR_RESPONSE)
-        most = RELAY_HEADER + 128;
+        most = RELAY_HEADER + 512; /* its routine comes last */
     else if (type == WIRE_PARAMETER_STATUS && length <= LONGEST_PARAMETER)
+        most = length;
+    else if (type == WIRE_DATA_ROW && ours && length <= LONGEST_PARAMETER)
         most = length;
     return length < most ? length : most;
 }
@@ -262,7 +298,10 @@ static bool is_for_nobody(const struct relay *relay, uint8_t type)
                  (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE ||
                   (type == WIRE_ERROR_RESPONSE && owed_is_ended_by_us(&relay->owed)));
 
+    if (type == WIRE_NOTIFICATION_RESPONSE)
+        return relay->nobody || !relay_hears(relay);
     return relay->nobody || owed_head_is_ours(&relay->owed) || quiet ||
+           (relay_repeat_hides(relay) && !is_aside(type)) ||
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
@@ -277,6 +316,7 @@ static void note_parameter(struct relay *relay, struct slice body, struct relay_
 static bool begin_server_message(struct relay *relay, struct slice in, struct relay_plan *plan)
 {
     uint8_t type = in.at[0];
+    bool ours = owed_head_is_ours(&relay->owed);
     size_t length;
 
     if (in.length < RELAY_HEADER)
@@ -288,13 +328,18 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
         plan->verdict = RELAY_BROKEN;
         return false;
     }
-    if (in.length < needed_from_server(type, length))
+    if (in.length < needed_from_server(type, length, ours))
         return false;
-    relay->swallow = is_for_nobody(relay, type);
     if (in.length > length)
         in.length = length;
-    if (type == WIRE_ERROR_RESPONSE && owed_head_is_ours(&relay->owed))
+    if (type == WIRE_ERROR_RESPONSE)
+        relay_repeat_see_error(relay,
+                               (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER});
+    relay->swallow = is_for_nobody(relay, type);
+    if (type == WIRE_ERROR_RESPONSE && ours)
         plan->failure = (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER};
+    if (type == WIRE_DATA_ROW && ours && in.length == length)
+        plan->row = (struct slice){in.at + RELAY_HEADER, length - RELAY_HEADER};
     if (type == WIRE_PARAMETER_STATUS && in.length == length)
         note_parameter(relay, (struct slice){in.at + RELAY_HEADER, length - RELAY_HEADER}, plan);
     if (!is_aside(type))
@@ -324,7 +369,8 @@ size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan
 
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
     answer_here(relay, plan);
-    while (used < in.length && relay_has_room(plan) && plan->parameter.length == 0) {
+    while (used < in.length && relay_has_room(plan) && plan->parameter.length == 0 &&
+           plan->row.length == 0) {
         size_t left = in.length - used, part;
 
         if (relay->remaining == 0 &&

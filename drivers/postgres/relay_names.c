@@ -13,7 +13,7 @@ enum {
     MOST_NAMES = 2048, /* bytes; nobody has names that long */
     MOST_AT_ONCE = 4,  /* steps that a message may take */
     MOST_SLICES = 8,   /* ... and slices */
-    MOST_OWN = 360,    /* ... and bytes of ours */
+    MOST_OWN = 400,    /* ... and bytes of ours */
 };
 
 /* ---- the client's messages --------------------------------------------------------------- */
@@ -112,6 +112,10 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
     if (seen->name.length == 0) {
         naming->kind = OWED_PARSE_UNNAMED;
         return true;
+    }
+    if (relay->client->most_names > 0 && relay->client->names.count >= relay->client->most_names) {
+        plan->verdict = RELAY_TOO_MANY_NAMES;
+        return false;
     }
     if (seen->length > WHOLE) /* it is not kept, so its client must stay where it is */
         relay->pinned |= 1u << RELAY_PIN_STATEMENT;
@@ -323,7 +327,7 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
     if (plan->count + MOST_SLICES > RELAY_MOST_SLICES ||
         names->own_length + MOST_OWN > RELAY_MOST_OWN ||
         (!has_room(relay) && names->back_length > 0))
-        return false;
+        return false; /* there will be room when that has been sent */
     if (!has_room(relay))
         relay_steps_press(relay, plan);
     if (!has_room(relay))

@@ -199,7 +199,7 @@ enum relay_place relay_steps_find_place(struct relay *relay, const struct relay_
 
 /* ---- what we say ourselves --------------------------------------------------------------- */
 
-static void say(struct relay *relay, struct relay_plan *plan, const void *from, size_t length)
+void relay_steps_say(struct relay *relay, struct relay_plan *plan, const void *from, size_t length)
 {
     struct relay_names *names = &relay->names;
     uint8_t *at = names->own + names->own_length;
@@ -217,14 +217,14 @@ void relay_steps_say_head(struct relay *relay, struct relay_plan *plan, uint8_t 
     uint8_t head[RELAY_HEADER] = {type};
 
     bytes_put_u32(head + 1, (uint32_t)body + 4);
-    say(relay, plan, head, sizeof(head));
+    relay_steps_say(relay, plan, head, sizeof(head));
 }
 
 void relay_steps_say_name(struct relay *relay, struct relay_plan *plan,
                           const struct relay_name *name)
 {
-    say(relay, plan, name->text, name->length);
-    say(relay, plan, "", 1);
+    relay_steps_say(relay, plan, name->text, name->length);
+    relay_steps_say(relay, plan, "", 1);
 }
 
 /* Whatever the server calls by that name it forgets. */
@@ -232,7 +232,7 @@ void relay_steps_close_ahead(struct relay *relay, struct relay_plan *plan,
                              const struct relay_name *as)
 {
     relay_steps_say_head(relay, plan, WIRE_CLOSE, 2u + as->length);
-    say(relay, plan, "S", 1);
+    relay_steps_say(relay, plan, "S", 1);
     relay_steps_say_name(relay, plan, as);
     owed_push(&relay->owed, OWED_CLOSE | OWED_QUIET | OWED_NAMED);
     relay->unsynced = true;

@@ -60,6 +60,7 @@ void relay_steps_completed(struct relay *relay, struct slice tag);
 
 /* ---- what we say ourselves --------------------------------------------------------------- */
 
+void relay_steps_say(struct relay *relay, struct relay_plan *plan, const void *from, size_t length);
 void relay_steps_say_head(struct relay *relay, struct relay_plan *plan, uint8_t type, size_t body);
 void relay_steps_say_name(struct relay *relay, struct relay_plan *plan,
                           const struct relay_name *name);

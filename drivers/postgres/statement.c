@@ -19,6 +19,7 @@ struct statement_name {
     struct statement_name *older, *newer;
     const struct statement *statement;
     bool distrusted;
+    uint32_t age; /* of the set */
     uint8_t length;
     uint8_t text[STATEMENT_NAME_MOST];
 };
@@ -172,6 +173,7 @@ bool statement_names_put(struct statement_names *names, struct slice name,
     memcpy(n->text, name.at, name.length);
     n->length = (uint8_t)name.length;
     n->statement = statement;
+    n->age = statement->set->age;
     HASH_ADD_KEYPTR(hh, names->all, n->text, n->length, n);
     if (n->hh.tbl == NULL) {
         free(n);
@@ -193,7 +195,7 @@ bool statement_names_is_trusted(const struct statement_names *names, struct slic
 {
     const struct statement_name *n = find(names, name);
 
-    return n != NULL && !n->distrusted;
+    return n != NULL && !n->distrusted && n->age == n->statement->set->age;
 }
 
 void statement_names_remove(struct statement_names *names, struct slice name)

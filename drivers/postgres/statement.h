@@ -37,6 +37,7 @@ struct statement_name;
 struct statement_set {
     struct statement *all;
     uint64_t next_id;
+    uint32_t age; /* grows when what servers have planned is not to be relied on any more */
 };
 
 /* Gives; NULL for want of memory. */
@@ -68,7 +69,8 @@ void statement_names_touch(struct statement_names *names, struct slice name);
 /* The name means statement from now on. False for want of memory: then it means nothing. */
 bool statement_names_put(struct statement_names *names, struct slice name,
                          const struct statement *statement) MUST_CHECK;
-/* It may not mean that any more, until it is put again: all of them, or one. */
+/* They may not mean that any more, until they are put again; nor can one that was put when the set
+ * was younger. */
 void statement_names_distrust(struct statement_names *names);
 bool statement_names_is_trusted(const struct statement_names *names, struct slice name);
 

@@ -52,6 +52,15 @@ struct slice wire_error_field(struct slice body, char field)
     return (struct slice){NULL, 0};
 }
 
+bool wire_only_cell(struct slice body, struct slice *cell)
+{
+    if (body.length < 6 || body.at[0] != 0 || body.at[1] != 1 ||
+        bytes_u32(body.at + 2) != body.length - 6)
+        return false;
+    *cell = (struct slice){body.at + 6, body.length - 6};
+    return true;
+}
+
 /* ---- the parts of a message -------------------------------------------------------------- */
 
 static void add_u8(struct bytes *out, uint8_t value)
@@ -214,6 +223,17 @@ void wire_add_parameter_status(struct bytes *out, const char *name, const char *
 
     add_text(out, name);
     add_text(out, value);
+    end_message(out, begin);
+}
+
+void wire_add_notification(struct bytes *out, uint32_t pid, const char *channel,
+                           const char *payload)
+{
+    size_t begin = begin_message(out, WIRE_NOTIFICATION_RESPONSE);
+
+    add_u32(out, pid);
+    add_text(out, channel);
+    add_text(out, payload);
     end_message(out, begin);
 }
 

@@ -106,6 +106,9 @@ enum wire_sight wire_header(struct slice in, struct wire_header *header) MUST_CH
  * NULL when there is no such field. */
 struct slice wire_error_field(struct slice body, char field) MUST_CHECK;
 
+/* The value of a row that has one, from a DataRow's body. */
+bool wire_only_cell(struct slice body, struct slice *cell) MUST_CHECK;
+
 /* ---- to either side ---------------------------------------------------------------------- */
 
 /* A message that is nothing but its type: Sync, Flush, Terminate, CopyDone;
@@ -140,6 +143,9 @@ void wire_add_parameter_status(struct bytes *out, const char *name, const char *
 void wire_add_backend_key(struct bytes *out, uint32_t pid, struct slice key);
 /* status: 'I' idle, 'T' in a transaction, 'E' in one that has failed. */
 void wire_add_ready_for_query(struct bytes *out, char status);
+
+void wire_add_notification(struct bytes *out, uint32_t pid, const char *channel,
+                           const char *payload);
 
 /* Rows of a console: every column is text. A value whose at is NULL is SQL's NULL. */
 void wire_add_row_description(struct bytes *out, const char *const *names, uint16_t count);

@@ -30,17 +30,26 @@ static void take_orders(struct world *w)
         w->servers[i] = order.server;
         w->doing[i] = order.kind;
         REQUIRE(order.kind != POOL_ORDER_GRANT || order.client->server == order.server);
+        REQUIRE(order.kind != POOL_ORDER_OPEN || order.client == NULL || order.client->own);
+        REQUIRE(order.kind != POOL_ORDER_GRANT || !order.client->own || order.idle_ms == 0);
     }
 }
 
 static void client_acts(struct world *w, struct pool_client *client, unsigned how)
 {
-    if (client->server != NULL) {
+    uint64_t since;
+
+    if (client->server != NULL &&
+        pool_server_state(client->server, &since) == POOL_SERVER_OPENING) {
+        if (how & 1)
+            pool_give_up(w->pool, client, w->now);
+    } else if (client->server != NULL) {
         pool_return(w->pool, client, (enum pool_leftovers)(how % 3), w->now);
     } else if (link_is_linked(&client->queued)) {
         pool_give_up(w->pool, client, w->now);
     } else {
         client->hasty = how & 1;
+        client->own = (how & 6) == 6;
         if (pool_ask(w->pool, client, w->now) != ERR_OK)
             REQUIRE(!link_is_linked(&client->queued));
     }
@@ -69,16 +78,22 @@ static void server_acts(struct world *w, size_t i, unsigned how)
 
 static void check(const struct world *w)
 {
-    size_t total = 0, held = 0, waiting = pool_waiting(w->pool);
+    size_t total = 0, held = 0, waiting = 0;
+    uint64_t since;
 
     for (unsigned state = 0; state < POOL_SERVER_STATE_COUNT; state++)
         total += pool_count(w->pool, (enum pool_server_state)state);
-    for (size_t i = 0; i < CLIENTS; i++)
-        held += w->clients[i].server != NULL;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        const struct pool_client *client = &w->clients[i];
+
+        held += client->server != NULL &&
+                pool_server_state(client->server, &since) == POOL_SERVER_LEASED;
+        waiting += link_is_linked(&client->queued) && !client->own;
+    }
     REQUIRE(total == SERVERS);
     REQUIRE(held == pool_count(w->pool, POOL_SERVER_LEASED));
     REQUIRE(waiting == 0 || pool_count(w->pool, POOL_SERVER_IDLE) == 0);
-    REQUIRE(waiting == 0 || pool_next_deadline(w->pool) != UINT64_MAX);
+    REQUIRE(pool_waiting(w->pool) == 0 || pool_next_deadline(w->pool) != UINT64_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

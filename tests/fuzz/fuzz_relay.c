@@ -36,6 +36,7 @@ struct world {
     struct client *lessee;
     uint8_t last_tag;
     bool cleaning, resetting, whole;
+    bool by_statement;
     bool rude; /* somebody has broken the protocol */
 };
 
@@ -188,11 +189,21 @@ static void client_gets(struct world *w, struct slice slice)
         bytes_drop(got, 1 + (size_t)bytes_u32(got->at + 1));
 }
 
+static void show_client(struct world *w, struct client *client);
+static void vanish(struct world *w, struct client *client);
+
 static void after_turn(struct world *w)
 {
-    if (w->lessee != NULL) {
-        if (may_be_left(w, w->lessee))
+    struct client *client = w->lessee;
+
+    if (client != NULL && w->relay.in_block) {
+        REQUIRE(w->by_statement && w->model.status != 'I');
+        vanish(w, client);
+    } else if (client != NULL) {
+        if (may_be_left(w, client))
             leave(w);
+        if (w->by_statement)
+            show_client(w, client); /* what it has sent ahead */
     } else if (w->cleaning) {
         clean_on(w);
     } else if (w->relay.tainted) {
@@ -293,6 +304,7 @@ static void grant(struct world *w, struct client *client)
     if (w->lessee != NULL || w->cleaning || !client->waits || w->model.dead)
         return;
     relay_attach(&w->relay, &client->sent);
+    w->relay.by_statement = w->by_statement;
     w->lessee = client;
     client->waits = false;
     show_client(w, client);
@@ -554,8 +566,10 @@ static void survive(struct choices *choices)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world w = {.choices = {data, size}};
+    uint8_t kind = choose(&w.choices);
 
-    if (choose(&w.choices) % 8 == 7)
+    w.by_statement = (kind & 0x10) != 0;
+    if (kind % 8 == 7)
         survive(&w.choices);
     else
         play(&w);

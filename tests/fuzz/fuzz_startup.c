@@ -1,10 +1,12 @@
 /*
  * Any bytes as a first packet. A third is left as it is, a third gets the right length, and
  * a third is made to look like a login. Whatever is lent lies in the packet, names are within
- * their limits, and a piece of the packet never says more than the whole.
+ * their limits, and a piece of the packet never says more than the whole. As options each setting
+ * is one argument for the server, whatever it holds.
  */
 #include "fuzz.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "proxy/fronts/postgres/startup.h"
@@ -14,6 +16,38 @@ enum { LONGEST = 1024 };
 static bool lies_in(struct slice part, struct slice whole)
 {
     return part.at >= whole.at && part.at + part.length <= whole.at + whole.length;
+}
+
+/* As the server splits them (pg_split_opts). */
+static size_t count_arguments(struct slice options)
+{
+    size_t count = 0, i = 0;
+
+    while (i < options.length) {
+        while (i < options.length && isspace(options.at[i]))
+            i++;
+        count += i < options.length;
+        for (; i < options.length && !isspace(options.at[i]); i++)
+            i += options.at[i] == '\\' && i + 1 < options.length;
+    }
+    return count;
+}
+
+static void check_options(const struct startup *s)
+{
+    struct slice rest = s->parameters, own = startup_value(rest, "options"), name, value;
+    struct bytes options = {0};
+    size_t expected = 0;
+
+    while (startup_next_parameter(&rest, &name, &value))
+        expected += strcmp((const char *)name.at, "options") != 0 &&
+                    strcmp((const char *)name.at, "application_name") != 0 &&
+                    strcmp((const char *)name.at, "client_encoding") != 0;
+    startup_add_options(s->parameters, &options);
+    REQUIRE(own.at != NULL ||
+            count_arguments((struct slice){options.at, options.length}) == 2 * expected);
+    bytes_free(&options);
+    REQUIRE(startup_replication(s) != STARTUP_NO_REPLICATION || s->replication.length < 6);
 }
 
 static void check_login(const struct startup *s, struct slice in)
@@ -26,6 +60,7 @@ static void check_login(const struct startup *s, struct slice in)
     REQUIRE(s->database.length > 0 && s->database.length <= STARTUP_DATABASE_MOST);
     while (startup_next_parameter(&rest, &name, &value))
         REQUIRE(lies_in(name, in) && lies_in(value, in) && name.length > 0);
+    check_options(s);
     startup_add_negotiation(s, &told);
     REQUIRE(s->must_negotiate == (told.length > 0));
     bytes_free(&told);

@@ -126,6 +126,16 @@ static void model_die(struct model *m)
     m->dead = true;
 }
 
+/* Nobody asked for it, and only a client whose server listens for it alone is to get it. */
+static void model_say_notification(struct model *m)
+{
+    uint8_t tag = m->tag;
+
+    m->tag = MODEL_NOBODY;
+    model_say(m, WIRE_NOTIFICATION_RESPONSE, "\0\0\0\7channel\0payload", 20);
+    m->tag = tag;
+}
+
 static void model_say_aside(struct model *m, uint8_t which)
 {
     static const char notice[] = "SNOTICE\0VNOTICE\0C00000\0Mlook\0";
@@ -135,7 +145,7 @@ static void model_say_aside(struct model *m, uint8_t which)
     else if (which % 3 == 1)
         model_say(m, WIRE_PARAMETER_STATUS, "TimeZone\0UTC", 13);
     else
-        model_say(m, WIRE_NOTIFICATION_RESPONSE, "\0\0\0\7channel\0payload", 20);
+        model_say_notification(m);
 }
 
 /* ---- transactions ------------------------------------------------------------------------ */
@@ -179,7 +189,7 @@ static void model_say_rows(struct model *m, unsigned count)
 /* True: it is done. False: it has failed, or copies. */
 static bool model_run(struct model *m, uint8_t statement)
 {
-    if (statement == 'e' || (m->status == 'E' && statement != 'k')) {
+    if (statement == 'e' || (m->status == 'E' && statement != 'k' && statement != 'R')) {
         model_fail(m);
         return false;
     }
@@ -201,6 +211,7 @@ static bool model_run(struct model *m, uint8_t statement)
         model_say_text(m, WIRE_COMMAND_COMPLETE, "BEGIN");
         break;
     case 'k':
+    case 'R': /* weir's own, in words */
         m->status = 'I';
         m->implicit = false;
         model_say_text(m, WIRE_COMMAND_COMPLETE, "ROLLBACK");

@@ -43,14 +43,14 @@ class Postgres:
         subprocess.run([self.bin / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-sync",
                         "--encoding=UTF8", "--locale=C"],
                        check=True, capture_output=True, timeout=120, cwd="/", **run_as(self.user))
-        rules = [f"host all {user} 127.0.0.1/32 {method}" for user, method in USERS.items()]
+        rules = [f"host all,replication {user} 127.0.0.1/32 {method}" for user, method in USERS.items()]
         (self.data / "pg_hba.conf").write_text("\n".join([*rules, "local all all trust",
-                                                          "host all all 127.0.0.1/32 trust"]) + "\n")
+                                                          "host all,replication all 127.0.0.1/32 trust"]) + "\n")
 
     def start(self):
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}",
-                    "fsync=off", "max_connections=200", "shared_buffers=64MB", "log_min_messages=warning",
-                    *self.settings]
+                    "fsync=off", "max_connections=300", "wal_level=logical", "shared_buffers=64MB",
+                    "log_min_messages=warning", *self.settings]
         self.process = Process([self.bin / "postgres", "-D", self.data, *(f"--{setting}" for setting in settings)],
                                self.folder / "log", user=self.user)
         wait_until(self._answers, f"PostgreSQL's start ({self.folder / 'log'})")

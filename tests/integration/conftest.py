@@ -98,6 +98,22 @@ def weir(pooler):
 
 
 @pytest.fixture
+def compare(postgres, pooler):
+    """compare(scenario) runs scenario(port) against PostgreSQL itself and then through a pooler with two
+    servers; what it returns must be the same, and is returned. A scenario finds an empty schema "work"."""
+    def both(scenario, **settings):
+        answers = []
+        for target in (postgres, pooler(**{"query_wait_timeout": 30, "max_client_conn": 500, **settings})):
+            postgres.sql("drop schema if exists work cascade; create schema work")
+            answers.append(scenario(target.port))
+        postgres.sql("drop schema work cascade")
+        assert answers[1] == answers[0], "not what PostgreSQL itself does"
+        return answers[0]
+
+    return both
+
+
+@pytest.fixture
 def connect():
     """connect(pooler, user=..., ...) is a psycopg connection in autocommit, closed after the test."""
     opened = []

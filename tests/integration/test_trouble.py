@@ -292,6 +292,7 @@ def test_sigterm_waits_for_transactions_and_copies_and_tells_the_others(postgres
     try:
         assert kinds(copying.send(query("copy copied from stdin")).read_until("G")) == "G"
         working.ask(query("begin"))
+        assert working.value("select 4") == "4"
         weir.process.send(signal.SIGTERM)
         assert idle.error()["C"] == "57P01"
         copying.send(copy_data(b"1\n2\n"), COPY_DONE)
@@ -356,6 +357,7 @@ def test_half_a_message_and_silence_within_a_transaction_ends_in_time(pooler, wi
     weir = pooler(default_pool_size=1, client_message_timeout=0.5)
     silent, other = wire(weir, "ana"), wire(weir, "ana")
     silent.ask(query("begin"))
+    silent.ask(query("select 0"))
     silent.send(query("select 1")[:9])
     assert errors(silent) == ["08P01"]
     assert other.value("select 2") == "2"
@@ -366,6 +368,7 @@ def test_who_sends_slowly_but_goes_on_is_not_cut_off(pooler, wire):
     weir = pooler(default_pool_size=1, client_message_timeout=0.4)
     slow = wire(weir, "ana")
     slow.ask(query("begin"))
+    slow.ask(query("select 0"))
     request = query("select 'slow'")
     for byte in request:
         slow.send(bytes([byte]))

@@ -109,7 +109,10 @@ static void write_body(struct bytes *out, uint8_t type, const char *text, size_t
         bytes_print(out, "S%.*s", (int)length, text);
         bytes_add(out, "", 1);
         bytes_print(out, "V%.*s", (int)length, text);
-        bytes_add(out, "\0C57014\0Mwhy\0", 13);
+        if (memcmp(text, "STALE", 5) == 0)
+            bytes_add(out, "\0C0A000\0Mwhy\0RRevalidateCachedQuery\0", 36);
+        else
+            bytes_add(out, "\0C57014\0Mwhy\0", 13);
     } else {
         bytes_add(out, text, length);
         bytes_add(out, "", 1);

@@ -95,8 +95,7 @@ Test(config, a_wrong_line_is_named_and_nothing_is_loaded)
     static const char *const rows[][2] = {
         {"listen_port = 0", ONE("listen_port: 0 is less than 1")},
         {"listen_port = x", ONE("listen_port: \"x\" is not a whole number")},
-        {"pool_mode = both", ONE("pool_mode: \"both\" is none of: session transaction")},
-        {"pool_mode = statement", ONE("pool_mode: \"statement\" is not implemented yet")},
+        {"pool_mode = both", ONE("pool_mode: \"both\" is none of: session transaction statement")},
         {"auth_type = hba", ONE("auth_type: \"hba\" is not implemented yet")},
         {"poolmode = session", ONE("unknown setting \"poolmode\"; did you mean pool_mode?")},
         {"xyz = 1", ONE("unknown setting \"xyz\"")},
@@ -125,7 +124,7 @@ Test(config, a_wrong_database_or_user_is_named)
         {"d = hots=x", "unknown key of a database \"hots\"; did you mean host?"},
         {"d = port=0", "port: 0 is less than 1"},
         {"d = pool_size=many", "pool_size: \"many\" is not a whole number"},
-        {"d = pool_mode=statement", "pool_mode: \"statement\" is not implemented yet"},
+        {"d = pool_mode=x", "pool_mode: \"x\" is none of: session transaction statement"},
         {"pgbouncer = host=x", "the database name \"pgbouncer\" is reserved for the console"},
         {"weir = host=x", "the database name \"weir\" is reserved for the console"},
         {"d234567890123456789012345678901234567890123456789012345678901234 = host=x",
@@ -155,7 +154,7 @@ Test(config, every_mistake_is_told_and_not_only_the_first)
     folder_put("more.ini", "pool_mode = x\n");
     folder_put("users.txt", "broken\n");
     is_wrong("[weir]\nauth_file = users.txt\n%include more.ini\nnonsense\nlog_stats = x\n",
-             "more.ini:1: pool_mode: \"x\" is none of: session transaction\n"
+             "more.ini:1: pool_mode: \"x\" is none of: session transaction statement\n"
              "c.ini:4: expected: name = value (an odd name needs double quotes)\n"
              "c.ini:5: log_stats: \"x\" is not a whole number\n"
              "c.ini: warning: nobody can be served: there is no database\n"
@@ -224,10 +223,11 @@ Test(config, the_user_goes_before_the_database_and_that_before_all)
 {
     struct config_rules rules;
 
-    is_odd(DATABASES "e = user=u pool_size=3 pool_mode=transaction query_wait_timeout=2 "
-                     "server_lifetime=4\nf = user=u server_lifetime=0 min_pool_size=0\n"
-                     "[users]\nana = pool_size=2 query_wait_timeout=1\n" ANY
-                     "default_pool_size = 9\nmin_pool_size = 1\n",
+    is_odd(DATABASES
+           "e = user=u pool_size=3 pool_mode=transaction query_wait_timeout=2 "
+           "server_lifetime=4\nf = user=u server_lifetime=0 min_pool_size=0\n"
+           "[users]\nana = pool_size=2 query_wait_timeout=1\neve = pool_mode=statement\n" ANY
+           "default_pool_size = 9\nmin_pool_size = 1\n",
            "");
     config_get_rules(config, config_find_database(config, "e"), "ana", &rules);
     cr_assert_eq(rules.pool_size, 2);
@@ -237,6 +237,8 @@ Test(config, the_user_goes_before_the_database_and_that_before_all)
     config_get_rules(config, config_find_database(config, "e"), "bob", &rules);
     cr_assert_eq(rules.pool_size, 3);
     cr_assert_eq(rules.query_wait_timeout_ms, 2000);
+    config_get_rules(config, config_find_database(config, "e"), "eve", &rules);
+    cr_assert_eq(rules.pool_mode, SETTINGS_POOL_MODE_STATEMENT);
     config_get_rules(config, config_find_database(config, "f"), "bob", &rules);
     cr_assert_eq(rules.pool_size, 9);
     cr_assert_eq(rules.min_pool_size, 0);

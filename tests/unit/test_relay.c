@@ -72,12 +72,77 @@ Story(a_function_call_is_answered_and_ended)
 Story(asides_may_come_at_any_time_and_answer_nothing)
 {
     client_sends("Query a");
-    server_sends("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; "
-                 "NotificationResponse x; ReadyForQuery I");
-    client_gets("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; "
-                "NotificationResponse x; ReadyForQuery I");
+    server_sends("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; ReadyForQuery I");
+    client_gets("NoticeResponse n; ParameterStatus TimeZone; CommandComplete A; ReadyForQuery I");
     server_sends("NoticeResponse later");
     the_server_is_free();
+}
+
+Story(what_is_notified_is_for_a_client_whose_server_listens_for_it)
+{
+    client_sends("Query a");
+    server_gets("Query a");
+    server_sends("NotificationResponse x; CommandComplete A; ReadyForQuery I");
+    client_gets("CommandComplete A; ReadyForQuery I");
+    the_server_is_free();
+    exchange("Query listen x", "CommandComplete LISTEN; ReadyForQuery I");
+    server_sends("NotificationResponse x");
+    client_gets("NotificationResponse x");
+}
+
+Story(what_is_notified_is_for_nobody_if_the_client_hears_it_from_elsewhere)
+{
+    relay.listening.elsewhere = true;
+    exchange("Query listen x", "CommandComplete LISTEN; ReadyForQuery I");
+    server_sends("NotificationResponse x");
+    client_gets("");
+    cr_assert_eq(relay.pinned, 1u << RELAY_PIN_LISTEN, "until the server was told to stop");
+}
+
+/* Whether an UNLISTEN was committed; then it is looked up and taken back. */
+static bool unlistened(void)
+{
+    bool was = relay.listening.unlistened;
+
+    relay.listening.unlistened = false;
+    return was;
+}
+
+Story(an_unlisten_counts_when_it_is_committed)
+{
+    exchange("Query unlisten x", "CommandComplete UNLISTEN; ReadyForQuery I");
+    cr_assert(unlistened());
+    exchange("Query begin", "CommandComplete BEGIN; ReadyForQuery T");
+    exchange("Query unlisten x", "CommandComplete UNLISTEN; ReadyForQuery T");
+    cr_assert_not(unlistened());
+    exchange("Query commit", "CommandComplete COMMIT; ReadyForQuery I");
+    cr_assert(unlistened());
+}
+
+Story(an_unlisten_that_was_rolled_back_does_not_count)
+{
+    exchange("Query begin", "CommandComplete BEGIN; ReadyForQuery T");
+    exchange("Query unlisten x", "CommandComplete UNLISTEN; ReadyForQuery T");
+    exchange("Query rollback", "CommandComplete ROLLBACK; ReadyForQuery I");
+    exchange("Query unlisten and fail",
+             "CommandComplete UNLISTEN; ErrorResponse e; ReadyForQuery I");
+    cr_assert_not(unlistened());
+    exchange("Query unlisten, commit and fail",
+             "CommandComplete UNLISTEN; CommandComplete COMMIT; ErrorResponse e; ReadyForQuery I");
+    cr_assert(unlistened());
+}
+
+Story(rows_that_answer_what_we_asked_are_for_us)
+{
+    struct bytes sql = {0};
+    struct relay_plan plan;
+
+    relay_ask_query(&relay, "q", &sql);
+    bytes_free(&sql);
+    cr_assert_eq(relay_from_server(&relay, SLICE("D\0\0\0\x0b\0\1\0\0\0\1"), &plan), 0);
+    cr_assert_eq(relay_from_server(&relay, SLICE("D\0\0\0\x0b\0\1\0\0\0\1x"), &plan), 12);
+    cr_assert_eq(plan.count, 0);
+    cr_assert_eq(plan.row.length, 7);
 }
 
 Story(half_a_message_keeps_the_server)
@@ -360,14 +425,39 @@ Story(what_a_gone_client_is_owed_goes_to_nobody)
     cr_assert(!relay.failed);
 }
 
-Story(a_batch_of_a_gone_client_is_synced)
+/* A Sync alone would commit what its client has not. */
+Story(a_batch_of_a_gone_client_is_rolled_back)
 {
     client_sends("Parse - x; Bind; Execute; Flush");
     server_gets("Parse - x; Bind; Execute; Flush");
     cr_assert(client_goes());
-    server_gets("Sync");
-    server_sends("ParseComplete; BindComplete; CommandComplete A; ReadyForQuery I");
+    server_gets("Query ROLLBACK; Sync");
+    server_sends("ParseComplete; BindComplete; CommandComplete A; NoticeResponse WARNING");
+    server_sends("CommandComplete ROLLBACK; ReadyForQuery I");
+    the_server_is_not_free();
+    server_sends("ReadyForQuery I");
     client_gets("");
+    the_server_is_free();
+}
+
+Story(a_batch_of_a_gone_client_that_fails_ends_at_the_sync)
+{
+    client_sends("Parse - x; Bind; Execute");
+    cr_assert(client_goes());
+    server_sends("ParseComplete; BindComplete; ErrorResponse ERROR");
+    the_server_is_not_free();
+    server_sends("ReadyForQuery I");
+    the_server_is_free();
+    cr_assert(!relay.failed);
+}
+
+Story(a_batch_that_has_failed_before_its_client_goes_is_synced)
+{
+    client_sends("Parse - x; Flush");
+    server_sends("ErrorResponse ERROR");
+    cr_assert(client_goes());
+    server_gets("Parse - x; Flush; Sync");
+    server_sends("ReadyForQuery I");
     the_server_is_free();
 }
 

@@ -51,7 +51,6 @@ Test(settings, protection_that_was_asked_for_and_is_not_there_is_an_error)
         {"client_tls_sslmode", "verify-full"},
         {"server_tls_sslmode", "require"},
         {"server_tls_sslmode", "verify-ca"},
-        {"pool_mode", "statement"},
     };
     struct settings settings = {0};
     struct mistake_list mistakes = {0};

@@ -237,3 +237,85 @@ Test(startup, a_cancel_key_is_lent_from_the_packet)
     cr_assert_eq(s.key.length, WIRE_KEY_LEAST);
     cr_assert_arr_eq(s.key.at, "keys", 4);
 }
+
+/* ---- replication ------------------------------------------------------------------------- */
+
+static enum startup_replication what_is(const char *value)
+{
+    struct startup s = {0};
+
+    if (value != NULL)
+        s.replication = (struct slice){(const uint8_t *)value, strlen(value)};
+    return startup_replication(&s);
+}
+
+Test(startup, replication_is_a_boolean_as_postgresql_reads_them_or_a_database)
+{
+    static const struct {
+        const char *value;
+        enum startup_replication expected;
+    } values[] = {
+        {NULL, STARTUP_NO_REPLICATION},
+        {"database", STARTUP_LOGICAL},
+        {"true", STARTUP_PHYSICAL},
+        {"on", STARTUP_PHYSICAL},
+        {"yes", STARTUP_PHYSICAL},
+        {"1", STARTUP_PHYSICAL},
+        {"t", STARTUP_PHYSICAL},
+        {"TRUE", STARTUP_PHYSICAL},
+        {"Y", STARTUP_PHYSICAL},
+        {"false", STARTUP_NO_REPLICATION},
+        {"off", STARTUP_NO_REPLICATION},
+        {"of", STARTUP_NO_REPLICATION},
+        {"no", STARTUP_NO_REPLICATION},
+        {"0", STARTUP_NO_REPLICATION},
+        {"f", STARTUP_NO_REPLICATION},
+        {"", STARTUP_BAD_REPLICATION},
+        {"o", STARTUP_BAD_REPLICATION},
+        {"01", STARTUP_BAD_REPLICATION},
+        {"truest", STARTUP_BAD_REPLICATION},
+        {"Database", STARTUP_BAD_REPLICATION},
+        {"databas", STARTUP_BAD_REPLICATION},
+        {" on", STARTUP_BAD_REPLICATION},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(values); i++)
+        cr_assert_eq(what_is(values[i].value), values[i].expected, "%s", values[i].value);
+}
+
+static void options_of(struct slice parameters, const char *expected)
+{
+    struct bytes options = {0};
+
+    startup_add_options(parameters, &options);
+    bytes_add(&options, "", 1);
+    cr_assert_not(options.failed);
+    cr_assert_str_eq((char *)options.at, expected);
+    bytes_free(&options);
+}
+
+Test(startup, what_a_client_asks_for_becomes_options_of_its_own_server)
+{
+    options_of(SLICE(ANA "database\0d\0replication\0true\0\0"), "");
+    options_of(SLICE(ANA "application_name\0x\0client_encoding\0y\0_pq_.z\0\x31\0\0"), "");
+    options_of(SLICE(ANA "geqo\0off\0DateStyle\0German, DMY\0\0"),
+               "-c geqo=off -c DateStyle=German,\\ DMY");
+    options_of(SLICE("search_path\0\0options\0-c a=b --c=d\0" ANA "\0"),
+               "-c a=b --c=d -c search_path=");
+}
+
+/* The server's backslash takes any byte as it is: no value ends its option early. */
+Test(startup, no_value_becomes_an_option_of_its_own)
+{
+    options_of(SLICE("a\0b -c\\\tc\n=d\0\0"), "-c a=b\\ -c\\\\\\\tc\\\n=d");
+    options_of(SLICE("a -c b\0c\0\0"), "-c a\\ -c\\ b=c");
+}
+
+Test(startup, the_last_of_several_values_counts)
+{
+    struct slice parameters = SLICE("a\0\x31\0b\0\x32\0a\0\x33\0\0");
+
+    cr_assert_str_eq((const char *)startup_value(parameters, "a").at, "3");
+    cr_assert_str_eq((const char *)startup_value(parameters, "b").at, "2");
+    cr_assert_null(startup_value(parameters, "c").at);
+}

@@ -140,7 +140,9 @@ void front_drain(struct front *front)
     fail_all(front, SESSION_GREETING);
     fail_all(front, SESSION_WELCOMING);
     fail_all(front, SESSION_RESTING);
+    fail_all(front, SESSION_BEGUN);
     fail_all(front, SESSION_PINNED);
+    fail_all(front, SESSION_REPLICATING); /* has no transaction that ends */
 }
 
 void front_stop(struct front *front)

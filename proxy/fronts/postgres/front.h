@@ -20,6 +20,7 @@
 #include "drivers/stream.h"
 #include "proxy/broker.h"
 #include "proxy/fronts/postgres/session.h"
+#include "proxy/hub.h"
 #include "proxy/metrics.h"
 #include "proxy/terms.h"
 
@@ -27,6 +28,7 @@
 struct front_options {
     struct stream_home *streams;
     struct broker *broker;
+    struct hub *hub;
     struct alarm *alarm;
     struct log *log;
     struct metrics_process *metrics;
@@ -36,6 +38,7 @@ struct front_options {
         limits_ms[SESSION_STATE_COUNT]; /* how long a session may be in each state; 0: no limit */
     struct peer_keepalive keepalive;
     size_t max_clients;
+    size_t max_statements; /* prepared by one of them; 0: any number */
     bool log_connections, log_disconnections, log_pooler_errors;
 };
 

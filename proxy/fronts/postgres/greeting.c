@@ -20,6 +20,8 @@ struct greeting {
     struct terms_user *user; /* whose keys may be kept; NULL: nobody's */
     struct auth *auth;       /* after the first packet */
     struct bytes parameters; /* of it */
+    struct bytes options;    /* of a client that wants a server of its own */
+    struct login_wishes wishes;
     struct offload_job job;
     struct link waiting; /* in user->waiting */
     bool deriving;       /* keys are being derived, here or for another login of the user */
@@ -39,6 +41,7 @@ static void destroy(struct greeting *greeting)
 {
     auth_destroy(greeting->auth);
     bytes_free(&greeting->parameters);
+    bytes_free(&greeting->options);
     free(greeting);
 }
 
@@ -75,6 +78,37 @@ static void refuse(struct greeting *greeting, enum err why, const char *text)
     session_fail(session, why, text);
 }
 
+/* What the client's first packet says, else what the database's entry says. */
+static const char *wish(const struct greeting *greeting, enum parameters_name name)
+{
+    struct slice parameters = {greeting->parameters.at, greeting->parameters.length};
+    struct slice said = startup_value(parameters, parameters_names[name]);
+
+    return said.at != NULL ? (const char *)said.at
+                           : greeting->session->lease.place->terms.settings[name];
+}
+
+/* A server for replication is logged in to with all that its client has asked for. */
+static enum err want_own_server(struct greeting *greeting)
+{
+    struct broker_lease *lease = &greeting->session->lease;
+    static const enum parameters_name others[] = {PARAMETERS_DATE_STYLE, PARAMETERS_TIME_ZONE};
+    struct bytes *options = &greeting->options;
+
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (lease->place->terms.settings[others[i]] != NULL)
+            startup_add_option(parameters_names[others[i]], lease->place->terms.settings[others[i]],
+                               options);
+    startup_add_options((struct slice){greeting->parameters.at, greeting->parameters.length},
+                        options);
+    bytes_add(options, "", 1);
+    greeting->wishes.options = (const char *)options->at;
+    greeting->wishes.application_name = wish(greeting, PARAMETERS_APPLICATION_NAME);
+    greeting->wishes.client_encoding = wish(greeting, PARAMETERS_CLIENT_ENCODING);
+    lease->wishes = &greeting->wishes;
+    return options->failed ? ERR_NO_MEMORY : ERR_OK;
+}
+
 static void let_in(struct greeting *greeting)
 {
     struct session *session = greeting->session;
@@ -82,6 +116,8 @@ static void let_in(struct greeting *greeting)
     struct log_who who;
     enum err e = terms_find_place(with(greeting)->terms, &greeting->wanted, &session->lease.place);
 
+    if (e == ERR_OK && greeting->wishes.replication != NULL)
+        e = want_own_server(greeting);
     if (e == ERR_NO_DATABASE) {
         snprintf(text, sizeof(text), "no such database: %s", greeting->wanted.database);
         refuse(greeting, e, text);
@@ -126,16 +162,33 @@ static const struct parameters *wanted_settings(const struct greeting *greeting,
     return wanted;
 }
 
-const struct parameters *greeting_write_welcome(const struct greeting *greeting,
-                                                const struct broker_place *place, struct bytes *out)
+enum err greeting_welcome(const struct greeting *greeting)
 {
-    const struct parameters *wanted = wanted_settings(greeting, place);
+    struct session *session = greeting->session;
+    struct broker_lease *lease = &session->lease;
+    struct bytes out = {0};
+    enum err e = ERR_OK;
 
-    bytes_add(out, place->welcome.at, place->welcome.length);
+    if (session->slot == SESSION_NO_SLOT && (e = front_enroll(session->front, session)) != ERR_OK)
+        return e;
+    if (lease->backend != NULL) { /* its own, which knows all that it wants already */
+        lease->wanted = parameters_hold(lease->backend->parameters);
+        backend_write_parameters(lease->backend, &out);
+    } else {
+        lease->wanted = wanted_settings(greeting, lease->place);
+        bytes_add(&out, lease->place->welcome.at, lease->place->welcome.length);
+    }
     for (unsigned i = 0; i < PARAMETERS_COUNT; i++)
-        wire_add_parameter_status(out, parameters_names[i],
-                                  parameters_value(wanted, (enum parameters_name)i));
-    return wanted;
+        wire_add_parameter_status(&out, parameters_names[i],
+                                  parameters_value(lease->wanted, (enum parameters_name)i));
+    wire_add_backend_key(&out, session->slot, (struct slice){session->key, session->key_size});
+    wire_add_ready_for_query(&out, 'I');
+    if (out.failed)
+        e = ERR_NO_MEMORY;
+    else
+        stream_write(&session->stream, &(struct slice){out.at, out.length}, 1);
+    bytes_free(&out);
+    return e;
 }
 
 /* ---- who are you? ------------------------------------------------------------------------ */
@@ -291,10 +344,8 @@ static bool has_unsupported(const struct greeting *greeting, const struct startu
     const char *ignored = with(greeting)->terms->config->settings.ignore_startup_parameters;
     struct slice rest = startup->parameters, name, value;
 
-    if (startup->replication.at != NULL) {
-        snprintf(text, size, "replication connections are not supported");
-        return true;
-    }
+    if (greeting->wishes.replication != NULL) /* its server is logged in to with all of it */
+        return false;
     while (startup_next_parameter(&rest, &name, &value))
         if (parameters_find(name) == PARAMETERS_COUNT && !is_one_of(name, ignored)) {
             snprintf(text, size, "unsupported startup parameter: %.*s", (int)name.length,
@@ -302,6 +353,22 @@ static bool has_unsupported(const struct greeting *greeting, const struct startu
             return true;
         }
     return false;
+}
+
+/* False: it makes no sense, for the reason in text. */
+static bool read_replication(struct greeting *greeting, const struct startup *startup, char *text,
+                             size_t size)
+{
+    enum startup_replication wanted = startup_replication(startup);
+
+    if (wanted == STARTUP_LOGICAL)
+        greeting->wishes.replication = "database";
+    if (wanted == STARTUP_PHYSICAL)
+        greeting->wishes.replication = "true";
+    snprintf(text, size, "invalid value for parameter \"replication\": \"%.*s\"",
+             (int)startup->replication.length,
+             startup->replication.at ? (const char *)startup->replication.at : "");
+    return wanted != STARTUP_BAD_REPLICATION;
 }
 
 static void look_up(struct greeting *greeting, const struct startup *startup)
@@ -356,6 +423,10 @@ static void begin_login(struct greeting *greeting, const struct startup *startup
     session->counted = true;
     session->key_size = startup->minor >= 2 ? SESSION_KEY_SIZE : WIRE_KEY_LEAST;
     look_up(greeting, startup);
+    if (!read_replication(greeting, startup, text, sizeof(text))) {
+        refuse(greeting, ERR_SETTING, text);
+        return;
+    }
     if (has_unsupported(greeting, startup, text, sizeof(text))) {
         refuse(greeting, ERR_NOT_SUPPORTED, text);
         return;

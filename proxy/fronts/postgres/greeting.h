@@ -20,10 +20,9 @@
 
 #include "base/bytes.h"
 #include "base/contract.h"
+#include "base/err.h"
 
-struct broker_place;
 struct greeting;
-struct parameters;
 struct session;
 
 /* NULL for want of memory. */
@@ -31,10 +30,9 @@ struct greeting *greeting_begin(struct session *session) MUST_CHECK;
 size_t greeting_bytes(struct greeting *greeting, struct slice in);
 void greeting_abandon(struct greeting *greeting);
 
-/* Adds the ParameterStatus messages the client is welcomed with. Gives, held, how it wants its
- * servers: as they are anyway, but for what it asked for in its first packet. */
-const struct parameters *greeting_write_welcome(const struct greeting *greeting,
-                                                const struct broker_place *place,
-                                                struct bytes *out) MUST_CHECK;
+/* Welcomes the client: what its server has reported, its key to cancel with, ReadyForQuery. From
+ * then on session->lease.wanted says how it wants its servers: as they are anyway, but for what
+ * it asked for in its first packet. */
+enum err greeting_welcome(const struct greeting *greeting) MUST_CHECK;
 
 #endif

@@ -2,7 +2,10 @@
  * proxy/fronts/postgres/session.h - the life of one PostgreSQL client.
  *
  *      GREETING --> WELCOMING --> RESTING <--> QUEUEING --> WORKING <--> SENDING, HOLDING, PINNED
- *          |                         ^------------------------'-------------'
+ *          |                         ^  |        ^ |       '-------------'
+ *          |                         |  `-> BEGUN '|                    |
+ *          |                         `-------------^--------------------'
+ *          |          `--> REPLICATING
  *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
  *
  * What a session does with bytes, where it may go from each state, and what it says when
@@ -17,23 +20,27 @@
 #define PROXY_FRONTS_POSTGRES_SESSION_H
 
 #include "base/list.h"
+#include "base/log.h"
 #include "drivers/peer.h"
 #include "drivers/stream.h"
 #include "proxy/broker.h"
 
 struct front;
 struct greeting;
+struct subscriptions;
 
 /* clang-format off */
 #define SESSION_STATES(X) \
     X(GREETING,  "login")               /* says who it is */                                     \
     X(WELCOMING, "login_waiting")       /* waits for the first server of its pool */             \
     X(RESTING,   "idle")                /* has no server and wants none */                       \
+    X(BEGUN,     "begun")               /* has begun a transaction, and no statement of it */    \
     X(QUEUEING,  "waiting")             /* wants a server */                                     \
     X(SENDING,   "sending")             /* has a server, and has sent it half a message */       \
     X(WORKING,   "active")              /* is owed an answer by its server */                    \
     X(HOLDING,   "idle_in_transaction") /* keeps its server, in mid-transaction */               \
     X(PINNED,    "idle_pinned")         /* keeps its server for what it has set up there */      \
+    X(REPLICATING, "replicating")       /* has a server of its own until it leaves */ \
     X(CANCELING, "canceling")           /* no client: a cancel request, until it was delivered */ \
     X(LEAVING,   "leaving")             /* is told our last words */                             \
     X(CLOSING,   "closing")
@@ -56,20 +63,23 @@ struct session {
     struct front *front;
     struct link link; /* in front->sessions[state] */
     struct peer peer;
-    struct greeting *greeting; /* while GREETING or WELCOMING */
-    const void *canceling;     /* while CANCELING: the backend it waits for */
+    struct greeting *greeting;           /* while GREETING or WELCOMING */
+    const void *canceling;               /* while CANCELING: the backend it waits for */
+    struct subscriptions *subscriptions; /* NULL: it has never listened */
     uint64_t id;
     uint64_t since;    /* when it came into its state, in ms of the loop */
     uint64_t asked_us; /* when it began to want a server ... */
     uint64_t query_us; /* ... and its server to owe an answer */
     struct relay_sent sent;
-    uint32_t slot; /* its place in front->slots; SESSION_NO_SLOT: none */
+    uint32_t cleared; /* bytes that have been looked at and may go to its server */
+    uint32_t slot;    /* its place in front->slots; SESSION_NO_SLOT: none */
     uint8_t key[SESSION_KEY_SIZE];
     uint8_t key_size; /* how much of it the client was given */
     uint8_t state;
     bool in_bytes;      /* is being shown bytes now */
     bool counted;       /* among the clients that max_client_conn counts */
     bool held_back;     /* has bytes that wait until the server has answered */
+    bool half_seen;     /* the message after those is short, and not complete */
     bool server_paused; /* its server is not read until it has read */
 };
 
@@ -93,6 +103,12 @@ const void *session_cancel(struct session *session);
 /* It has been in its state for too long. */
 void session_expire(struct session *session);
 
+/* What the client has sent ahead is looked at again. */
+void session_go_on(struct session *session);
+
+/* In the log. */
 struct log_who session_who(const struct session *session, char address[64]);
+void session_who_says(const struct session *session, enum log_level level, const char *what,
+                      const char *why);
 
 #endif

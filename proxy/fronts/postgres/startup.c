@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "drivers/postgres/wire.h"
 
@@ -107,6 +108,82 @@ void startup_add_negotiation(const struct startup *startup, struct bytes *out)
                                startup->unknown_options);
     out->failed |= names.failed;
     bytes_free(&names);
+}
+
+struct slice startup_value(struct slice parameters, const char *name)
+{
+    struct slice found = {0}, wanted = {(const uint8_t *)name, strlen(name)}, n, value;
+
+    while (startup_next_parameter(&parameters, &n, &value))
+        if (equals(n, wanted))
+            found = value;
+    return found;
+}
+
+/* ---- replication ------------------------------------------------------------------------- */
+
+/* Whether value is the word or the beginning of it, of least bytes at least, as PostgreSQL's
+ * parse_bool has it. */
+static bool begins(struct slice value, const char *word, size_t least)
+{
+    return value.length >= least && value.length <= strlen(word) &&
+           strncasecmp((const char *)value.at, word, value.length) == 0;
+}
+
+enum startup_replication startup_replication(const struct startup *startup)
+{
+    struct slice value = startup->replication;
+
+    if (value.at == NULL)
+        return STARTUP_NO_REPLICATION;
+    if (equals(value, SLICE("database")))
+        return STARTUP_LOGICAL;
+    if (begins(value, "true", 1) || begins(value, "yes", 1) || begins(value, "on", 2) ||
+        begins(value, "1", 1))
+        return STARTUP_PHYSICAL;
+    if (begins(value, "false", 1) || begins(value, "no", 1) || begins(value, "off", 2) ||
+        begins(value, "0", 1))
+        return STARTUP_NO_REPLICATION;
+    return STARTUP_BAD_REPLICATION;
+}
+
+/* The server splits options at blanks; a backslash takes the next byte as it is. */
+static void add_escaped(struct bytes *options, struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        if (isspace(text.at[i]) || text.at[i] == '\\')
+            bytes_add(options, "\\", 1);
+        bytes_add(options, &text.at[i], 1);
+    }
+}
+
+static void add_option(struct bytes *options, struct slice name, struct slice value)
+{
+    bytes_print(options, "%s-c ", options->length > 0 ? " " : "");
+    add_escaped(options, name);
+    bytes_add(options, "=", 1);
+    add_escaped(options, value);
+}
+
+void startup_add_option(const char *name, const char *value, struct bytes *options)
+{
+    add_option(options, (struct slice){(const uint8_t *)name, strlen(name)},
+               (struct slice){(const uint8_t *)value, strlen(value)});
+}
+
+void startup_add_options(struct slice parameters, struct bytes *options)
+{
+    struct slice own = startup_value(parameters, "options"), name, value;
+
+    if (own.length > 0)
+        bytes_print(options, "%s%.*s", options->length > 0 ? " " : "", (int)own.length,
+                    (const char *)own.at);
+    while (startup_next_parameter(&parameters, &name, &value)) {
+        if (equals(name, SLICE("options")) || equals(name, SLICE("application_name")) ||
+            equals(name, SLICE("client_encoding")))
+            continue;
+        add_option(options, name, value);
+    }
 }
 
 /* ---- the kinds of packets ---------------------------------------------------------------- */

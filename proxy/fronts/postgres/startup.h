@@ -78,7 +78,27 @@ struct startup {
     char reason[120];
 };
 
+/* What the parameter replication asks for. */
+enum startup_replication {
+    STARTUP_NO_REPLICATION,
+    STARTUP_PHYSICAL, /* a boolean as PostgreSQL reads them: true, on, yes, 1 ... */
+    STARTUP_LOGICAL,  /* "database" */
+    STARTUP_BAD_REPLICATION,
+};
+
 enum startup_kind startup_read(struct slice in, struct startup *startup) MUST_CHECK;
+
+enum startup_replication startup_replication(const struct startup *startup) MUST_CHECK;
+
+/* Adds the command line options ("-c name=value ...") that set what the client has asked for to a
+ * server that is logged in to for it alone. Its own options come first, as they do in PostgreSQL.
+ * Left out are application_name and client_encoding, which libpq has parameters of its own for. */
+void startup_add_options(struct slice parameters, struct bytes *options);
+
+void startup_add_option(const char *name, const char *value, struct bytes *options);
+
+/* The value of the parameter called name, the last one if there are several; at is NULL: none. */
+struct slice startup_value(struct slice parameters, const char *name) MUST_CHECK;
 
 /* The parameters that are settings of the session: all but user, database, replication
  * and _pq_. options, in the client's order, repetitions too (the last one counts). Start
