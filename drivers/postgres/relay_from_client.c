@@ -79,34 +79,30 @@ static void account(struct relay *relay, uint8_t owed, uint8_t marks)
     owed_push(&relay->owed, owed | marks);
 }
 
-static enum relay_verdict not_understood(struct slice message, struct relay_plan *plan)
-{
-    plan->unknown_type = message.at[0];
-    plan->unknown_length = bytes_u32(message.at + 1);
-    plan->verdict = RELAY_BROKEN;
-    return RELAY_BROKEN;
-}
-
 /* Only the client can end it, so it must not be made to wait for the answer. */
 static bool is_in_mid_copy(const struct relay *relay)
 {
     return relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(&relay->owed, OWED_COPY_END);
 }
 
-/* Whether a request that is not answered yet stands between the server and this message. What
- * is meant for a COPY, and what interrupts one, does not wait: the COPY would, for it. */
-static bool comes_too_early(const struct relay *relay, uint8_t type)
+/* In statement mode: whether a request that is not answered yet stands between the server and this
+ * message. What is meant for a COPY does not wait, for the COPY would; nor does a Sync within one,
+ * which does nothing. Anything else there would be done behind the answer if the COPY has failed
+ * by itself, and is no client's right. */
+static enum relay_verdict take_turns(const struct relay *relay, uint8_t type)
 {
     const struct owed *owed = &relay->owed;
 
     if (relay->in_block)
-        return true;
+        return RELAY_WAITS;
     if (!relay->by_statement || owed->length == 0 || asked[type].idle_is_fine)
-        return false;
+        return RELAY_GO_ON;
     if (relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(owed, OWED_COPY_END))
-        return false;
-    return owed_holds(owed, OWED_QUERY) || owed_holds(owed, OWED_SYNC) ||
-           owed_holds(owed, OWED_FUNCTION);
+        return type == WIRE_SYNC ? RELAY_GO_ON : RELAY_BROKEN;
+    if (owed_holds(owed, OWED_QUERY) || owed_holds(owed, OWED_SYNC) ||
+        owed_holds(owed, OWED_FUNCTION))
+        return RELAY_WAITS;
+    return RELAY_GO_ON;
 }
 
 static enum relay_verdict judge(struct relay *relay, struct slice message, struct relay_plan *plan)
@@ -114,16 +110,17 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
     uint8_t type = message.at[0];
     uint32_t length = bytes_u32(message.at + 1);
 
+    plan->unknown_type = type;
+    plan->unknown_length = length;
     if (type >= COUNT_OF(asked) || length < 4 || length > asked[type].longest)
-        return not_understood(message, plan);
+        return RELAY_BROKEN;
     if (type == WIRE_TERMINATE)
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    if (relay->owed.length >= OWED_MOST - MOST_AT_ONCE || relay_repeat_holds(relay) ||
-        comes_too_early(relay, type))
+    if (relay->owed.length >= OWED_MOST - MOST_AT_ONCE || relay_repeat_holds(relay))
         return RELAY_WAITS;
-    return RELAY_GO_ON;
+    return take_turns(relay, type);
 }
 
 /* How much of its messages the relay must see at once: of some, what they are about. */
@@ -176,7 +173,7 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
     if ((relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) == 0 &&
         !relay_names_see(relay, message, plan, &naming)) {
         if (plan->verdict == RELAY_WAITS && is_in_mid_copy(relay))
-            not_understood(message, plan);
+            plan->verdict = RELAY_BROKEN;
         return false;
     }
     relay_repeat_begin(relay, message, alone);

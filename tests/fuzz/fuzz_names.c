@@ -13,9 +13,7 @@
  * have not seen; in a batch nothing is used behind a DEALLOCATE ALL, and DEALLOCATE is a Query.
  */
 #include "fuzz.h"
-#include "names_model.h"
-
-#include "drivers/postgres/relay.h"
+#include "names_client.h"
 
 enum { CLIENTS = 3, SERVERS = 2, MOST_EVENTS = 250, STEPS_TO_THE_END = 2000, LARGE = 33000 };
 
@@ -25,17 +23,6 @@ struct place {
     struct bytes shown; /* by the server, and not used by the relay */
     struct client *lessee;
     bool cleaning, resetting, whole;
-};
-
-struct client {
-    struct bytes unsent, shown; /* not arrived yet; arrived, and not used by the relay */
-    struct bytes got;           /* of a message that has not come to it whole */
-    struct relay_sent sent;
-    struct model own; /* its own server; what it says is what is still to come */
-    struct place *place;
-    uint8_t owner;         /* its texts say so */
-    bool waits, held_back; /* for a server; until its server has answered */
-    bool gone;
 };
 
 struct world {
@@ -299,32 +286,6 @@ static void grant(struct world *w, struct client *client, uint8_t which)
 
 /* ---- what clients say -------------------------------------------------------------------- */
 
-#define LONG_NAME "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
-
-static const char *const names[] = {
-    "a",           "b", "c", "d", "weir_1", "weir_2", "weir_3",      LONG_NAME "x",
-    LONG_NAME "y", "a", "b", "a", "b",      "c",      "x" LONG_NAME, "y" LONG_NAME,
-};
-
-/* Nothing is under way to it that it has not seen. */
-static bool is_up_to_date(const struct client *client)
-{
-    return client->own.out.length == 0 && client->unsent.length == 0 && client->shown.length == 0;
-}
-
-static void say(struct client *client, uint8_t type, const void *body, size_t length)
-{
-    uint8_t header[MODEL_HEADER] = {type};
-
-    bytes_put_u32(header + 1, (uint32_t)length + 4);
-    bytes_add(&client->unsent, header, sizeof(header));
-    bytes_add(&client->unsent, body, length);
-    bytes_add(&client->own.in, header, sizeof(header));
-    bytes_add(&client->own.in, body, length);
-    model_step(&client->own);
-    model_flush(&client->own); /* to be early is no mistake */
-}
-
 /* Not weir's own if there are statements that are not kept: who takes those names loses them. */
 static const char *a_name(struct world *w)
 {
@@ -369,25 +330,6 @@ static void say_parse(struct world *w, struct client *client, const char *name)
         bytes_add(&body, "\0\0\0", 3);
     say(client, WIRE_PARSE, body.at, body.length);
     bytes_free(&body);
-}
-
-static void say_bind(struct client *client, const char *portal, const char *name)
-{
-    struct bytes body = {0};
-
-    bytes_add(&body, portal, strlen(portal) + 1);
-    bytes_add(&body, name, strlen(name) + 1);
-    bytes_add(&body, "\0\0\0\0\0\0", 6);
-    say(client, WIRE_BIND, body.at, body.length);
-    bytes_free(&body);
-}
-
-static void say_about(struct client *client, uint8_t type, char what, const char *name)
-{
-    char body[80];
-
-    snprintf(body, sizeof(body), "%c%s", what, name);
-    say(client, type, body, strlen(body) + 1);
 }
 
 static void say_query(struct world *w, struct client *client)

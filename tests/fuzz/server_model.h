@@ -496,7 +496,7 @@ static bool model_step(struct model *m)
         return false;
     type = m->in.bytes.at[0];
     model_check_owner(m, length);
-    if (!m->copying)
+    if (!m->copying && (!m->skipping || type == WIRE_SYNC)) /* else it is dropped */
         m->tag = m->in.tags.at[0];
     model_message(m, type, (struct slice){m->in.bytes.at + MODEL_HEADER, length - MODEL_HEADER});
     tagged_drop(&m->in, length);

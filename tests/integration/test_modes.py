@@ -228,7 +228,7 @@ def begun(postgres, client, sql):
 def test_a_cancel_hits_its_owners_query_and_no_other(postgres, pooler, wire, mode):
     weir = pooler(pool_mode=mode, default_pool_size=2)
     victim, bystander = wire(weir, "ana"), wire(weir, "ana")
-    begun(postgres, bystander, "select pg_sleep(1.5), 31")
+    begun(postgres, bystander, "select pg_sleep(4), 31")
     begun(postgres, victim, "select pg_sleep(33)")
     cancel(weir.port, victim.key)
     assert victim.error()["C"] == "57014"
@@ -241,9 +241,9 @@ def test_a_cancel_hits_its_owners_query_and_no_other(postgres, pooler, wire, mod
 def test_a_cancel_for_a_client_without_a_query_hits_nobody(postgres, pooler, wire, mode):
     weir = pooler(pool_mode=mode, default_pool_size=2)
     idle, other = wire(weir, "ana"), wire(weir, "ana")
-    for _ in range(5):
+    for _ in range(2):
         idle.value("select 1")  # the other has its server now, if it has none of its own
-        begun(postgres, other, "select pg_sleep(0.3), 32")
+        begun(postgres, other, "select pg_sleep(2), 32")
         cancel(weir.port, idle.key)
         assert next(each.cells()[1] for each in other.read_until("Z") if each.kind == "D") == "32"
 

@@ -97,6 +97,16 @@ Story(copied_data_does_not_wait_for_its_own_copy)
     server_gets("Query commit");
 }
 
+/* The COPY may have failed already, and then the server would do it. */
+Story(what_is_not_for_a_copy_has_no_place_in_it)
+{
+    blocks_are_not_allowed();
+    exchange("Query begin and copy", "CopyInResponse");
+    client_sends("Query rollback and insert");
+    server_gets("");
+    cr_assert_eq(verdict, RELAY_BROKEN);
+}
+
 Story(a_batch_that_copies_may_be_sent_ahead)
 {
     blocks_are_not_allowed();

@@ -232,7 +232,6 @@ static enum session_state occupation(struct session *session)
 static void send_to_server(struct session *session, const struct relay_plan *plan)
 {
     struct backend *backend = session->lease.backend;
-    struct metrics_pool *metrics = metrics_of(session);
 
     if (session->state == SESSION_HOLDING || session->state == SESSION_PINNED) {
         session->query_us = now_us();
@@ -242,8 +241,7 @@ static void send_to_server(struct session *session, const struct relay_plan *pla
     if (session->state == SESSION_SENDING)
         begin_anew(session); /* it goes on sending, however slowly */
     become(session, occupation(session));
-    for (size_t i = 0; i < plan->count; i++)
-        metrics->bytes_from_clients += plan->slices[i].length;
+    session_count_request(session, plan);
     backend_send(backend, plan->slices, plan->count);
     if (stream_queued(&backend->stream) > MOST_QUEUED)
         stream_pause(&session->stream);
@@ -288,8 +286,7 @@ static size_t pass_on(struct session *session, struct slice in)
     if (plan.refused)
         stream_write(&session->stream,
                      session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
-    metrics_of(session)->queries += plan.queries;
-    metrics_of(session)->transactions += plan.transactions;
+    session_count_own(session, &plan);
     if (session->lease.backend == NULL && !is_over(session))
         become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
@@ -335,26 +332,13 @@ static void on_ended(struct stream *stream, enum err why)
 static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
 {
     struct session *session = lessee(lease);
-    struct metrics_pool *metrics = metrics_of(session);
 
-    for (size_t i = 0; i < plan->count; i++)
-        metrics->bytes_to_clients += plan->slices[i].length;
+    session_count_answer(session, plan);
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
     subscriptions_note(session, plan);
-    if (plan->queries > 0 && session->state != SESSION_REPLICATING) {
-        uint64_t now = now_us();
-
-        metrics->queries += plan->queries;
-        metrics->transactions += plan->transactions;
-        histogram_record(&metrics->query, now - session->query_us);
-        if (plan->transactions > 0) {
-            histogram_record(&metrics->transaction, now - session->asked_us);
-            session->asked_us = now;
-        }
-        session->query_us = now;
+    if (plan->queries > 0 && session->state != SESSION_REPLICATING)
         begin_anew(session); /* what is owed next is another query */
-    }
     if (!session->server_paused && stream_queued(&session->stream) > MOST_QUEUED) {
         session->server_paused = true;
         stream_pause(&lease->backend->stream);
@@ -475,13 +459,12 @@ static void on_lost(struct broker_lease *lease, const char *why, bool told, bool
 {
     struct session *session = lessee(lease);
 
-    if (cut) {
+    if (cut)
         session_close(session); /* nothing can be said in the middle of a message */
-    } else if (told) {
+    else if (told)
         leave(session);
-    } else {
+    else
         session_fail(session, ERR_BACKEND_LOST, why);
-    }
 }
 
 static const struct broker_events lease_events = {
@@ -557,8 +540,7 @@ static void welcome(struct session *session)
     listen_again(session);
 }
 
-/* Once a server of its pool was seen, every client of the pool can be greeted at once, but for
- * one that wants a server of its own. */
+/* Once a server of its pool was seen, it can be greeted at once, unless it wants one of its own. */
 void session_welcome(struct session *session)
 {
     if (session->lease.place->standard != NULL && session->lease.wishes == NULL) {

@@ -107,6 +107,12 @@ void session_expire(struct session *session);
 void session_go_on(struct session *session);
 
 /* In the log. */
+/* In the metrics of its pool: what goes to its server, what comes from there, and what was answered
+ * without one. */
+void session_count_request(struct session *session, const struct relay_plan *plan);
+void session_count_answer(struct session *session, const struct relay_plan *plan);
+void session_count_own(struct session *session, const struct relay_plan *plan);
+
 struct log_who session_who(const struct session *session, char address[64]);
 void session_who_says(const struct session *session, enum log_level level, const char *what,
                       const char *why);
