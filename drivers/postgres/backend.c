@@ -189,6 +189,17 @@ static void pin_by_report(struct backend *backend, const char *name, struct slic
         backend->relay.pinned |= 1u << RELAY_PIN_SETTING;
 }
 
+/* It is told behind what was parsed meanwhile. What we have set ourselves was known before. */
+static void note_reading(struct backend *backend)
+{
+    uint64_t reading = parameters_reading(backend->parameters);
+
+    if (owed_head_is_ours(&backend->relay.owed) || reading == backend->relay.names.reading)
+        return;
+    backend->relay.names.reading = reading;
+    statement_names_distrust(&backend->relay.names.on_server);
+}
+
 /* A ParameterStatus: name and value, each with its NUL. */
 static void note_parameter(struct backend *backend, struct slice body)
 {
@@ -199,10 +210,11 @@ static void note_parameter(struct backend *backend, struct slice body)
         return;
     name = (struct slice){body.at, (size_t)(end - body.at)};
     value = (struct slice){end + 1, body.length - name.length - 2};
-    if (parameters_find(name) != PARAMETERS_COUNT)
+    if (parameters_find(name) != PARAMETERS_COUNT) {
         backend->parameters = parameters_change(&backend->home->parameters, backend->parameters,
                                                 parameters_find(name), value);
-    else
+        note_reading(backend);
+    } else
         pin_by_report(backend, (const char *)body.at, value);
 }
 
@@ -432,6 +444,7 @@ void backend_lease(struct backend *backend, void *client, struct relay_sent *sen
     REQUIRE(backend->client == NULL && backend->canceling == 0);
     relay_attach(&backend->relay, sent);
     backend->client = client;
+    backend->relay.names.reading = parameters_reading(wanted);
     adapt(backend, wanted);
 }
 

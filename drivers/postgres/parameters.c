@@ -16,6 +16,7 @@ const char *const parameters_names[PARAMETERS_COUNT] = {
 struct parameters {
     UT_hash_handle hh; /* by text */
     size_t holders;
+    uint64_t reading;
     size_t length;
     uint16_t starts[PARAMETERS_COUNT]; /* of the values in text */
     char text[];                       /* each value and its NUL, one behind the other */
@@ -53,6 +54,21 @@ void parameters_release(struct parameters_set *set, const struct parameters *p)
     free(own);
 }
 
+/* FNV-1a of all but the last, which no text depends on. */
+static uint64_t hash_reading(const char *text, size_t length)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3u;
+    return hash;
+}
+
+uint64_t parameters_reading(const struct parameters *p)
+{
+    return p->reading;
+}
+
 /* The one with these values: found, or made. NULL for want of memory. */
 static const struct parameters *intern(struct parameters_set *set,
                                        const char *const values[PARAMETERS_COUNT])
@@ -75,6 +91,7 @@ static const struct parameters *intern(struct parameters_set *set,
     memcpy(p->text, text, length);
     memcpy(p->starts, starts, sizeof(starts));
     p->length = length;
+    p->reading = hash_reading(text, starts[PARAMETERS_APPLICATION_NAME]);
     p->holders = 1;
     HASH_ADD_KEYPTR(hh, set->all, p->text, length, p);
     if (p->hh.tbl != NULL)

@@ -83,6 +83,11 @@ void relay_steps_done(struct relay *relay)
     if (step->of_server)
         kept &=
             change(&names->on_server, (struct slice){step->as, step->as_length}, step->statement);
+    /* A SET before it has changed how it was read, or it was prepared before a SET. */
+    if (kept && step->of_server && step->statement != NULL &&
+        !statement_is_opaque(step->statement) &&
+        statement_reading(step->statement) != names->reading)
+        statement_names_distrust_newest(&names->on_server);
     if (step->of_client && relay->client != NULL)
         kept &= change(&relay->client->names, (struct slice){step->name, step->name_length},
                        step->statement);

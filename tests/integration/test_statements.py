@@ -152,6 +152,31 @@ def test_the_types_of_parameters_are_part_of_a_statement(pooler, wire):
     assert [run(client, "s", 1) for client in clients] == ["integer", "text", "integer"]
 
 
+def test_how_a_text_is_read_is_part_of_a_statement(pooler, wire):
+    """Its literals are taken in when it is parsed, by the settings of whoever parses it."""
+    weir, zones = pooler(default_pool_size=1), ("UTC", "Asia/Tokyo", "UTC")
+    clients = [wire(weir, "ana", TimeZone=zone) for zone in zones]
+    for client in clients:
+        prepare(client, "s", "select '2020-01-01 12:00'::timestamptz")
+    for _ in range(2):
+        assert [run(client, "s")[-3:] for client in clients] == ["+00", "+09", "+00"]
+        assert {run(client, "s")[:19] for client in clients} == {"2020-01-01 12:00:00"}
+    for encoding, length in ("LATIN1", "2"), ("UTF8", "1"):
+        client = wire(weir, "ana", client_encoding=encoding)
+        client.ask(message("P", b"e\0select length('\xc3\xa9')\0\0\0"), SYNC)
+        assert run(client, "e") == length
+
+
+def test_nor_does_a_set_leave_its_reading_to_others(pooler, wire):
+    weir = pooler(default_pool_size=1)
+    first, second = wire(weir, "ana", TimeZone="UTC"), wire(weir, "ana", TimeZone="UTC")
+    sql = "select '2020-01-01 12:00'::timestamptz"
+    first.send(parse("", "set timezone to 'Asia/Tokyo'"), bind(), execute(), parse("s", sql), SYNC)
+    assert kinds(first.read_until("Z")) == "12C1Z"
+    prepare(second, "s", sql)
+    assert run(second, "s") == "2020-01-01 12:00:00+00"
+
+
 def test_a_name_is_known_by_its_beginning(pooler, wire):
     weir = pooler(default_pool_size=1)
     client = wire(weir, "ana")
