@@ -61,7 +61,7 @@ static bool make_same(struct relay *relay, struct relay_plan *plan, const struct
     enum relay_sight at_server = relay_steps_at_server(relay, name, &there);
     enum relay_place place;
     struct relay_name as;
-    bool in_batch = relay->unsynced, sound;
+    bool in_batch = relay->unsynced || owed_ends_in_batch(&relay->owed), sound;
 
     if (at_client == RELAY_UNCLEAR || at_server == RELAY_UNCLEAR)
         return false;

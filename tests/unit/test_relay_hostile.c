@@ -169,6 +169,19 @@ Story(not_even_in_mid_batch_does_anybody_execute_what_is_anothers)
     server_gets("Close S s1; Query execute s1");
 }
 
+/* A batch that may fail is ended by its client's own Sync alone: up to that all is dropped. */
+Story(no_sync_of_ours_ends_the_batch_of_a_client)
+{
+    prepare("s1", "a");
+    the_client_gets_a_new_server();
+    client_sends("Parse - bad; Query x; Query deallocate s1");
+    server_gets("Parse - bad; Query x; Parse s1 a; Query deallocate s1");
+    server_sends("ErrorResponse ERROR");
+    client_gets("ErrorResponse ERROR");
+    exchange("Sync", "ReadyForQuery I");
+    the_server_is_free();
+}
+
 /* It waits for an answer that comes behind what it has not sent. */
 Story(nobody_waits_for_itself_in_the_middle_of_a_copy)
 {
