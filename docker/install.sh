@@ -14,7 +14,11 @@ libraries='libuv1-dev libpq-dev libhiredis-dev libssl-dev'
 say() { echo "install: $*" >&2; }
 known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
 installed() {
-    case $1 in postgresql) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return ;; esac # any release's
+    case $1 in
+    postgresql) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return ;; # any release's
+    nodejs) command -v node >/dev/null && return ;; # others' packages of Node bring npm along,
+    npm) command -v npm >/dev/null && return ;;     # and conflict with Debian's
+    esac
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
@@ -34,7 +38,10 @@ packages() {
     build) echo gcc libc6-dev meson ninja-build pkg-config uthash-dev $libraries "$(http_parser)" ;;
     run) runtime_libraries ;;
     servers) echo postgresql ;;
-    test) echo libcriterion-dev prometheus python3 python3-pytest python3-psycopg python3-psycopg2 python3-asyncpg ;;
+    test)
+        echo libcriterion-dev prometheus python3 python3-pytest python3-psycopg python3-psycopg2 python3-asyncpg
+        echo nodejs npm default-jdk-headless libpostgresql-jdbc-java
+        ;;
     bench) echo pgbouncer strace ;;
     *) say "there is no set '$1'" && exit 2 ;;
     esac

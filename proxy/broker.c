@@ -80,7 +80,9 @@ static void grant(struct broker_place *place, const struct pool_order *order)
     lease->wishes = NULL;
     lease->backend = pool_server_connection(order->server);
     backend_lease(lease->backend, lease, lease->sent,
-                  lease->wanted ? lease->wanted : lease->backend->parameters);
+                  &(struct backend_wish){.wanted = lease->wanted,
+                                         .own = lease->own,
+                                         .mode = place->terms.session_state});
     if (lease->backend != NULL) /* else it was lost at once, and that was told */
         lease->events->granted(lease);
 }
@@ -159,7 +161,7 @@ static void set_standard(struct broker_place *place, const struct backend *backe
     struct parameters_set *set = &place->broker->home.parameters;
 
     parameters_release(set, place->standard);
-    place->standard = parameters_hold(backend->parameters);
+    place->standard = parameters_hold(backend->upkeep.settings.has);
     for (unsigned i = 0; i < PARAMETERS_COUNT; i++) {
         const char *value = place->terms.settings[i];
 
@@ -205,8 +207,10 @@ static void on_lost(struct backend *backend, enum err e, const char *why)
         say(place, backend, "closing because", why);
         place->metrics.servers_lost++;
     }
-    if (lease != NULL)
+    if (lease != NULL) {
         lease->backend = NULL;
+        lease->pinned = 0;
+    }
     pool_lost(place->pool, server, now_in(place->broker));
     backend_close(backend);
     if (lease != NULL)
@@ -301,6 +305,20 @@ void broker_set_mode(struct broker_lease *lease)
         relay->pinned |= 1u << RELAY_PIN_MODE;
 }
 
+void broker_see_to(struct broker_lease *lease)
+{
+    struct backend *backend = lease->backend;
+    uint32_t pinned;
+
+    backend_see_to(backend, lease->sent);
+    if (lease->backend == NULL) /* it was lost, and that was told */
+        return;
+    pinned = backend->relay.pinned;
+    for (unsigned i = 0; i < RELAY_PIN_COUNT; i++)
+        lease->place->pins[i] += (pinned & ~lease->pinned) >> i & 1;
+    lease->pinned = pinned;
+}
+
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
 {
     static const enum pool_leftovers left[] = {
@@ -310,15 +328,19 @@ void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
     };
     struct broker_place *place = lease->place;
     struct backend *backend = lease->backend;
+    struct parameters_set *set = &place->broker->home.parameters;
+    const struct parameters *wanted;
+    enum backend_leftovers leftovers = backend_leave(backend, sent, &wanted);
 
-    /* What its client has set meanwhile it finds again on its next server. */
-    if (lease->wanted != NULL && lease->wanted != backend->parameters) {
-        parameters_release(&place->broker->home.parameters, lease->wanted);
-        lease->wanted = parameters_hold(backend->parameters);
-    }
     lease->backend = NULL;
-    pool_return(place->pool, &lease->client, left[backend_leave(backend, sent)],
-                now_in(place->broker));
+    lease->pinned = 0;
+    if (lease->wanted != NULL) { /* what it has set meanwhile it finds again on its next server */
+        parameters_release(set, lease->wanted);
+        lease->wanted = wanted;
+    } else {
+        parameters_release(set, wanted);
+    }
+    pool_return(place->pool, &lease->client, left[leftovers], now_in(place->broker));
     carry_out_all(place);
 }
 

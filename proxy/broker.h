@@ -45,9 +45,10 @@ struct broker_terms {
     struct pool_limits limits;
     const char *settings[PARAMETERS_COUNT]; /* what clients get if they do not say; may be NULL */
     enum settings_pool_mode mode;           /* when a client gives its server back */
-    const char *reset_query;                /* may be NULL: nothing is reset */
-    bool reset_always;                      /* in every mode */
-    size_t max_prepared_statements;         /* on one server; 0: who prepares by name keeps it */
+    enum state_mode session_state;
+    const char *reset_query;        /* may be NULL: nothing is reset */
+    bool reset_always;              /* in every mode */
+    size_t max_prepared_statements; /* on one server; 0: who prepares by name keeps it */
 };
 
 struct broker_place {
@@ -62,6 +63,7 @@ struct broker_place {
     char why[256];                     /* why the last opening failed */
     char why_own[256];                 /* ... of a server that a client wanted for itself */
     struct metrics_pool metrics;
+    size_t pins[RELAY_PIN_COUNT]; /* how often a client came to keep its server for that */
     bool carrying_out;
     size_t number; /* for whoever goes through all places */
     UT_hash_handle hh;
@@ -84,7 +86,9 @@ struct broker_lease {
     struct broker_place *place;
     struct backend *backend;         /* while granted */
     struct relay_sent *sent;         /* its client's; lent */
+    uint32_t pinned;                 /* what it keeps its server for, as far as it was counted */
     const struct parameters *wanted; /* how its client wants its servers; held */
+    const struct parameters *own;    /* ... and has wanted them when it came; held */
     /* A server of its own, for replication: what the client wants of it. Lent until granted or
      * refused, then NULL; client.own says it from then on. */
     const struct login_wishes *wishes;
@@ -108,6 +112,8 @@ void broker_warm(struct broker_place *place);
 /* Refusals come through events.refused, some at once. hasty: see pool/pool.h. */
 void broker_ask(struct broker_lease *lease, bool hasty);
 void broker_give_up(struct broker_lease *lease); /* if it waits */
+/* Its client is at rest, perhaps: the server may be asked what only it knows. */
+void broker_see_to(struct broker_lease *lease);
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent);
 
 /* From now on the client works with its server, which it keeps for as long as the mode says. */

@@ -16,6 +16,7 @@
 #define START           OPTION_AT_START
 #define COUNT           OPTION_COUNT(0, OPTION_ANY)
 #define POOL_MODE       OPTION_WORD(SETTINGS_POOL_MODES)
+#define SESSION_STATE   OPTION_WORD(SETTINGS_SESSION_STATES)
 #define BALANCE         OPTION_WORD("round-robin disable")
 
 /* clang-format off */
@@ -41,6 +42,7 @@ static const struct option_row database_rows[] = {
     {"reserve_pool",              COUNT,         NOT_YET,                         NULL, LIVE, "Another name of reserve_pool_size."},
     {"reserve_pool_size",         COUNT,         NOT_YET,                         NULL, LIVE, "In place of reserve_pool_size for all."},
     {"server_lifetime",           OPTION_SECONDS, DATABASE(server_lifetime_ms),   NULL, LIVE, "In place of server_lifetime for all; 0: not in its place."},
+    {"session_state",             SESSION_STATE, DATABASE(session_state),         NULL, LIVE, "In place of session_state for all."},
     {"timezone",                  OPTION_STRING, DATABASE(timezone),              NULL, LIVE, "The time zone that the server is asked for."},
     {"user",                      OPTION_STRING, DATABASE(user),                  NULL, LIVE, "Who all clients are on the server."},
 };
@@ -55,6 +57,7 @@ static const struct option_row user_rows[] = {
     {"query_timeout",               OPTION_SECONDS, NOT_YET,                           NULL, LIVE, "In place of query_timeout for all."},
     {"query_wait_timeout",          OPTION_SECONDS, USER(query_wait_timeout_ms),       NULL, LIVE, "In place of the database's query_wait_timeout."},
     {"reserve_pool_size",           COUNT,          NOT_YET,                           NULL, LIVE, "In place of the database's reserve_pool_size."},
+    {"session_state",               SESSION_STATE,  USER(session_state),               NULL, LIVE, "In place of the database's session_state."},
     {"transaction_timeout",         OPTION_SECONDS, NOT_YET,                           NULL, LIVE, "In place of transaction_timeout for all."},
 };
 
@@ -494,6 +497,7 @@ void config_get_rules(const struct config *config, const struct config_database 
     static const struct config_user nothing = {
         .pool_size = OPTION_UNSET,
         .pool_mode = SETTINGS_POOL_MODE_UNSET,
+        .session_state = SETTINGS_SESSION_STATE_UNSET,
         .query_wait_timeout_ms = OPTION_UNSET,
     };
     const struct settings *all = &config->settings;
@@ -501,7 +505,12 @@ void config_get_rules(const struct config *config, const struct config_database 
     const struct config_user *user = found != NULL ? found : &nothing;
     uint64_t lifetime = either(database->server_lifetime_ms, 0);
 
+    enum settings_session_state state = user->session_state;
+
+    if (state == SETTINGS_SESSION_STATE_UNSET)
+        state = database->session_state;
     *rules = (struct config_rules){
+        .session_state = state != SETTINGS_SESSION_STATE_UNSET ? state : all->session_state,
         .pool_size = either(user->pool_size, either(database->pool_size, all->default_pool_size)),
         .min_pool_size = either(database->min_pool_size, all->min_pool_size),
         .pool_mode = either_mode(user->pool_mode, either_mode(database->pool_mode, all->pool_mode)),

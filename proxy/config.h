@@ -40,6 +40,7 @@ struct config_database {
     char *application_name, *client_encoding, *datestyle, *timezone;
     uint64_t pool_size, min_pool_size;
     enum settings_pool_mode pool_mode;
+    enum settings_session_state session_state;
     uint64_t server_lifetime_ms, query_wait_timeout_ms;
 };
 
@@ -47,6 +48,7 @@ struct config_user {
     struct named named;
     uint64_t pool_size;
     enum settings_pool_mode pool_mode;
+    enum settings_session_state session_state;
     uint64_t query_wait_timeout_ms;
 };
 
@@ -67,6 +69,7 @@ struct config {
 struct config_rules {
     uint64_t pool_size, min_pool_size; /* a pool_size of 0 is no limit */
     enum settings_pool_mode pool_mode;
+    enum settings_session_state session_state;
     uint64_t server_lifetime_ms;    /* 0: used once */
     uint64_t query_wait_timeout_ms; /* 0: no limit */
 };

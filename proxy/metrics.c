@@ -138,7 +138,9 @@ static void render_pool_state(struct bytes *out, const struct row *row, const st
         ASSERT(states->length == first->length);
         value += states->counts[state];
     }
-    sample(out, row, METRIC_LABELS(NAMES_OF(*group), {"state", first->names[state]}), value);
+    sample(out, row,
+           METRIC_LABELS(NAMES_OF(*group), {strrchr(row->labels, ' ') + 1, first->names[state]}),
+           value);
 }
 
 static void render_pool_states(struct bytes *out, const struct row *row,
@@ -211,6 +213,10 @@ static const struct row rows[] = {
 #undef X
     {"weir_pool_clients", "Clients of the pool by what they are doing.", "database, user, state", METRIC_GAUGE,
      render_pool_states, offsetof(struct metrics_pool_view, clients), ADDED, NUMBER},
+    {"weir_pool_pinned_clients", "Clients that keep their server between transactions, by the reason.", "database, user, reason", METRIC_GAUGE,
+     render_pool_states, offsetof(struct metrics_pool_view, pinned), ADDED, NUMBER},
+    {"weir_pool_pins_total", "Times a client came to keep its server between transactions, by the reason.", "database, user, reason", METRIC_COUNTER,
+     render_pool_states, offsetof(struct metrics_pool_view, pins), ADDED, NUMBER},
     {"weir_pool_servers", "Server connections of the pool by what they are doing.", "database, user, state", METRIC_GAUGE,
      render_pool_states, offsetof(struct metrics_pool_view, servers), ADDED, NUMBER},
 #define X(field, how, unit, name, what) \

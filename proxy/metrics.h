@@ -101,6 +101,8 @@ struct metrics_pool_view {
     const char *database, *user;
     const struct metrics_pool *counted;
     struct metrics_states clients, servers;
+    struct metrics_states pinned; /* clients that keep their server now, by reason; ... */
+    struct metrics_states pins;   /* ... and since the start */
 #define X(field, ...) uint64_t field;
     METRICS_POOL_GAUGES(X)
 #undef X

@@ -241,6 +241,8 @@ static const struct option_row rows[] = {
         "How many clients may wait for one pool; 0: any number (not in PgBouncer)."},
     {"server_reset_timeout",        OPTION_SECONDS,              AT(server_reset_timeout_ms),  "5",             LIVE,
         "A server connection that takes longer to clean is closed (not in PgBouncer)."},
+    {"session_state",               OPTION_WORD(SETTINGS_SESSION_STATES), AT(session_state),   "follow",        LIVE,
+        "What a client sets up in its session follows it from server to server, or keeps its server where it cannot; or always keeps it; or is rejected; or ignored (not in PgBouncer)."},
     {"shutdown_timeout",            OPTION_SECONDS,              AT(shutdown_timeout_ms),      "60",            LIVE,
         "How long clients may go on after the order to stop (not in PgBouncer)."},
     {"workers",                     OPTION_COUNT(1, 1),          AT(workers),                  "1",             START,

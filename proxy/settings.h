@@ -34,6 +34,17 @@ enum settings_pool_mode {
     SETTINGS_POOL_MODE_STATEMENT,
 };
 
+/* As enum state_mode has them. */
+enum settings_session_state {
+    SETTINGS_SESSION_STATE_UNSET = -1,
+    SETTINGS_SESSION_STATE_FOLLOW,
+    SETTINGS_SESSION_STATE_PIN,
+    SETTINGS_SESSION_STATE_REJECT,
+    SETTINGS_SESSION_STATE_IGNORE,
+};
+
+#define SETTINGS_SESSION_STATES "follow pin reject ignore"
+
 enum settings_log_format { SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
 
 #define SETTINGS_POOL_MODES "session transaction statement"
@@ -55,6 +66,7 @@ struct settings {
     /* who gets a server */
     enum settings_pool_mode pool_mode; /* always set */
     uint64_t default_pool_size, min_pool_size, max_waiting_clients;
+    enum settings_session_state session_state;              /* always set */
     uint64_t max_listen_channels, max_queued_notifications; /* the latter in bytes */
     char *server_reset_query;
     bool server_reset_query_always;

@@ -113,6 +113,9 @@ static void set_limits(const struct terms *terms, const struct terms_wanted *wan
         rules.min_pool_size < to->limits.max_servers ? rules.min_pool_size : to->limits.max_servers;
     to->mode = rules.pool_mode;
     to->max_prepared_statements = settings->max_prepared_statements;
+    to->session_state = (enum state_mode)rules.session_state;
+    if (rules.pool_mode == SETTINGS_POOL_MODE_SESSION) /* there it is nobody else's */
+        to->session_state = STATE_FOLLOW;
     to->reset_query = settings->server_reset_query[0] ? settings->server_reset_query : NULL;
     to->reset_always = settings->server_reset_query_always;
 }

@@ -8,6 +8,13 @@
 struct counts {
     size_t clients[SESSION_STATE_COUNT];
     size_t servers[POOL_SERVER_STATE_COUNT];
+    size_t pinned[RELAY_PIN_COUNT];
+};
+
+static const char *const pin_names[RELAY_PIN_COUNT] = {
+#define X(pin, name, meaning) [pin] = name,
+    RELAY_PINS(X)
+#undef X
 };
 
 static uint64_t open_descriptors(void)
@@ -33,6 +40,13 @@ static size_t number_places(const struct broker *broker)
     return number;
 }
 
+static void count_client(const struct session *session, struct counts *counts)
+{
+    counts->clients[session->state]++;
+    for (unsigned pin = 0; pin < RELAY_PIN_COUNT; pin++)
+        counts->pinned[pin] += session->lease.pinned >> pin & 1;
+}
+
 static void count_clients(const struct front *front, struct counts *pools,
                           size_t total[SESSION_STATE_COUNT])
 {
@@ -44,7 +58,7 @@ static void count_clients(const struct front *front, struct counts *pools,
             const struct session *session = CONTAINER_OF(link, struct session, link);
 
             if (session->lease.place != NULL)
-                pools[session->lease.place->number].clients[state]++;
+                count_client(session, &pools[session->lease.place->number]);
         }
     }
 }
@@ -60,6 +74,8 @@ static struct metrics_pool_view view_of(const struct broker_place *place, struct
         .counted = &place->metrics,
         .clients = {session_state_names, counts->clients, SESSION_STATE_COUNT},
         .servers = {pool_server_state_names, counts->servers, POOL_SERVER_STATE_COUNT},
+        .pinned = {pin_names, counts->pinned, RELAY_PIN_COUNT},
+        .pins = {pin_names, place->pins, RELAY_PIN_COUNT},
         .waiting = pool_waiting(place->pool),
         .longest_wait = pool_longest_wait(place->pool, now) * 1000,
         .max_servers = place->terms.limits.max_servers,

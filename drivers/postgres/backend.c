@@ -69,7 +69,8 @@ static const char *next_reset(const struct backend *backend)
 {
     static const char all[] = "DISCARD ALL";
     bool by_mode = (backend->relay.pinned & 1u << RELAY_PIN_MODE) != 0;
-    bool of_pins = backend->relay.pinned != 0 && !by_mode;
+    bool of_pins =
+        (backend->relay.pinned != 0 || state_is_doubtful(&backend->relay.state)) && !by_mode;
     const char *own = by_mode || backend->reset_always ? backend->reset_query : NULL;
 
     if (of_pins && backend->resets == 0)
@@ -94,6 +95,7 @@ static void clean_on(struct backend *backend)
         ask_query(backend, "ROLLBACK");
     } else if (reset != NULL) {
         backend->resets++;
+        upkeep_cleaned(&backend->upkeep, reset); /* or it is closed */
         ask_query(backend, reset);
     } else if (!relay_is_settled(relay, NULL)) {
         lose(backend, ERR_BACKEND_LOST, "it could not be cleaned");
@@ -176,48 +178,6 @@ static void after_turn(struct backend *backend)
     }
 }
 
-/* What the server reports and what does not follow the client (who it is for the server now,
- * say) must not be left to the next one. That the server was promoted is nobody's doing. */
-static void pin_by_report(struct backend *backend, const char *name, struct slice value)
-{
-    const char *at_login = PQparameterStatus(backend->conn, name);
-
-    if (backend->state != BACKEND_LEASED || strcmp(name, "in_hot_standby") == 0)
-        return;
-    if (at_login == NULL || strlen(at_login) != value.length ||
-        memcmp(at_login, value.at, value.length) != 0)
-        backend->relay.pinned |= 1u << RELAY_PIN_SETTING;
-}
-
-/* It is told behind what was parsed meanwhile. What we have set ourselves was known before. */
-static void note_reading(struct backend *backend)
-{
-    uint64_t reading = parameters_reading(backend->parameters);
-
-    if (owed_head_is_ours(&backend->relay.owed) || reading == backend->relay.names.reading)
-        return;
-    backend->relay.names.reading = reading;
-    statement_names_distrust(&backend->relay.names.on_server);
-}
-
-/* A ParameterStatus: name and value, each with its NUL. */
-static void note_parameter(struct backend *backend, struct slice body)
-{
-    const uint8_t *end = memchr(body.at, '\0', body.length);
-    struct slice name, value;
-
-    if (end == NULL || end + 1 == body.at + body.length)
-        return;
-    name = (struct slice){body.at, (size_t)(end - body.at)};
-    value = (struct slice){end + 1, body.length - name.length - 2};
-    if (parameters_find(name) != PARAMETERS_COUNT) {
-        backend->parameters = parameters_change(&backend->home->parameters, backend->parameters,
-                                                parameters_find(name), value);
-        note_reading(backend);
-    } else
-        pin_by_report(backend, (const char *)body.at, value);
-}
-
 static void note_failure(struct backend *backend, struct slice body)
 {
     struct slice text = wire_error_field(body, 'M');
@@ -228,10 +188,10 @@ static void note_failure(struct backend *backend, struct slice body)
 
 static void take_note(struct backend *backend, const struct relay_plan *plan)
 {
-    if (plan->parameter.length > 0)
-        note_parameter(backend, plan->parameter);
     if (plan->failure.length > 0)
         note_failure(backend, plan->failure);
+    upkeep_note(&backend->upkeep, &backend->relay, backend->conn, plan,
+                backend->state == BACKEND_LEASED);
 }
 
 static void repeat(struct backend *backend)
@@ -296,7 +256,7 @@ static void destroy(struct backend *backend)
     if (backend->conn != NULL && (backend->half_sent || !relay_is_settled(&backend->relay, NULL)))
         shutdown(PQsocket(backend->conn), SHUT_RDWR);
     PQfinish(backend->conn);
-    parameters_release(&backend->home->parameters, backend->parameters);
+    upkeep_fini(&backend->upkeep);
     relay_fini(&backend->relay);
     bytes_free(&backend->ahead);
     free(backend);
@@ -334,25 +294,12 @@ static const struct stream_events stream_events = {
     .closed = on_closed,
 };
 
-/* What the server has reported to libpq. */
-static void read_parameters(struct backend *backend)
-{
-    for (unsigned i = 0; i < PARAMETERS_COUNT; i++) {
-        const char *value = PQparameterStatus(backend->conn, parameters_names[i]);
-
-        if (value != NULL)
-            backend->parameters = parameters_change(
-                &backend->home->parameters, backend->parameters, (enum parameters_name)i,
-                (struct slice){(const uint8_t *)value, strlen(value)});
-    }
-}
-
 static void prove(struct backend *backend)
 {
     struct bytes out = {0};
 
     become(backend, BACKEND_PROVING);
-    read_parameters(backend);
+    upkeep_read(&backend->upkeep, backend->conn);
     relay_ask_sync(&backend->relay, &out);
     stream_read(&backend->stream);
     send_bytes(backend, &out);
@@ -406,12 +353,11 @@ struct backend *backend_open(struct backend_home *home, const struct login_targe
     backend->slot = slot;
     backend->whole = true;
     relay_init(&backend->relay, most_statements > 0 ? &home->statements : NULL, most_statements);
-    backend->parameters = parameters_empty(&home->parameters);
-    if (backend->parameters != NULL)
+    if (upkeep_init(&backend->upkeep, &home->parameters))
         backend->login = login_start(home->streams->loop, target, backend, on_login);
     if (backend->login != NULL)
         return backend;
-    parameters_release(&home->parameters, backend->parameters);
+    upkeep_fini(&backend->upkeep);
     free(backend);
     return NULL;
 }
@@ -423,29 +369,17 @@ bool backend_is_stale(const struct backend *backend)
     return stream_has_unread(&backend->stream);
 }
 
-static void adapt(struct backend *backend, const struct parameters *wanted)
-{
-    struct bytes sql = {0};
-
-    if (wanted == backend->parameters)
-        return;
-    parameters_write_sets(backend->parameters, wanted, &sql);
-    if (sql.failed)
-        lose(backend, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
-    else if (sql.length > 1)
-        relay_ask_query(&backend->relay, (const char *)sql.at, &backend->ahead);
-    bytes_free(&sql);
-}
-
 void backend_lease(struct backend *backend, void *client, struct relay_sent *sent,
-                   const struct parameters *wanted)
+                   const struct backend_wish *wish)
 {
     become(backend, BACKEND_LEASED);
     REQUIRE(backend->client == NULL && backend->canceling == 0);
     relay_attach(&backend->relay, sent);
     backend->client = client;
-    backend->relay.names.reading = parameters_reading(wanted);
-    adapt(backend, wanted);
+    upkeep_lease(&backend->upkeep, &backend->relay, wish->wanted, wish->own, wish->mode);
+    upkeep_adapt(&backend->upkeep, &backend->relay, &backend->ahead);
+    if (backend->ahead.failed)
+        lose(backend, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
 }
 
 /* What goes ahead, and the client's own, in one write. */
@@ -487,15 +421,35 @@ void backend_ask(struct backend *backend, const char *sql)
 
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent)
 {
-    return backend->relay.pinned == 0 && backend_is_settled(backend, sent);
+    return backend_is_settled(backend, sent) && upkeep_allows(&backend->relay);
 }
 
-enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent)
+bool backend_is_due(const struct backend *backend, const struct relay_sent *sent)
+{
+    return backend_is_settled(backend, sent) &&
+           (backend->relay.pinned == 0 || state_is_doubtful(&backend->relay.state));
+}
+
+void backend_see_to(struct backend *backend, const struct relay_sent *sent)
+{
+    struct bytes out = {0};
+
+    if (backend->state != BACKEND_LEASED || backend->relay.tainted || backend->relay.dying ||
+        !backend_is_settled(backend, sent))
+        return;
+    if (upkeep_next(&backend->upkeep, &backend->relay, &out))
+        send_bytes(backend, &out);
+    bytes_free(&out);
+}
+
+enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent,
+                                     const struct parameters **wanted)
 {
     struct relay *relay = &backend->relay;
     struct bytes out = {0};
 
     REQUIRE(backend->state == BACKEND_LEASED);
+    *wanted = following_leave(&backend->upkeep.settings);
     backend->client = NULL;
     stream_read(&backend->stream); /* paused, perhaps, for a client that read slowly */
     if (backend->ahead.length > 0) /* granted, and gone before its first message */

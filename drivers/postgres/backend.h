@@ -28,8 +28,8 @@
 #include "base/bytes.h"
 #include "drivers/offload.h"
 #include "drivers/postgres/login.h"
-#include "drivers/postgres/parameters.h"
 #include "drivers/postgres/relay.h"
+#include "drivers/postgres/upkeep.h"
 #include "drivers/stream.h"
 
 struct backend;
@@ -79,11 +79,11 @@ struct backend {
     uint64_t id;        /* for the log; the owner's to set */
     struct login *login;
     PGconn *conn;
-    const char *reset_query;             /* in session mode; may be NULL */
-    bool reset_always;                   /* ... and in any other; the owner's to set */
-    const struct parameters *parameters; /* as the server has reported them last; held */
-    struct bytes ahead;                  /* ours, and goes with what is sent next */
-    char failure[200];                   /* the server's words about what we asked */
+    const char *reset_query; /* in session mode; may be NULL */
+    bool reset_always;       /* ... and in any other; the owner's to set */
+    struct upkeep upkeep;
+    struct bytes ahead; /* ours, and goes with what is sent next */
+    char failure[200];  /* the server's words about what we asked */
     bool adopted, half_sent;
     uint8_t resets;     /* that were begun since its client has left */
     bool whole;         /* no part of a message has come without the rest */
@@ -101,10 +101,17 @@ void backend_close(struct backend *backend);
 /* Whether something has happened to a free backend that the loop has not told yet. */
 bool backend_is_stale(const struct backend *backend);
 
+/* How a client wants its server. NULL: as it is. */
+struct backend_wish {
+    const struct parameters *wanted; /* its settings now ... */
+    const struct parameters *own;    /* ... and when it came, which a RESET goes back to */
+    enum state_mode mode;
+};
+
 /* Its settings become those the client wants, by what goes ahead of its first message. sent, where
  * the client is in its messages, is lent until it is left. */
 void backend_lease(struct backend *backend, void *client, struct relay_sent *sent,
-                   const struct parameters *wanted);
+                   const struct backend_wish *wish);
 void backend_send(struct backend *backend, const struct slice *slices, size_t count);
 
 /* weir asks something on the client's behalf; the rows are in the plans of events.answer. Only
@@ -115,6 +122,11 @@ void backend_ask(struct backend *backend, const char *sql);
 /* Whether its client has got the beginning of a message, and not yet its end. */
 bool backend_is_mid_answer(const struct backend *backend);
 
+/* Whether something is to be done that waits for its client to be at rest: it may be left, or there
+ * is something to ask the server. Then backend_see_to asks it. */
+bool backend_is_due(const struct backend *backend, const struct relay_sent *sent);
+void backend_see_to(struct backend *backend, const struct relay_sent *sent);
+
 /* Whether its client has nothing to keep it for. */
 bool backend_may_be_left(const struct backend *backend, const struct relay_sent *sent);
 
@@ -122,9 +134,10 @@ bool backend_may_be_left(const struct backend *backend, const struct relay_sent 
  * closing is safe. */
 enum backend_leftovers { BACKEND_LEFT_NOTHING, BACKEND_LEFT_STATE, BACKEND_LEFT_UNKNOWN };
 
-/* The client goes, whatever is going on. Its answers go to nobody from now on. */
-enum backend_leftovers backend_leave(struct backend *backend,
-                                     const struct relay_sent *sent) MUST_CHECK;
+/* The client goes, whatever is going on. Its answers go to nobody from now on. Gives how it
+ * wants its next server. */
+enum backend_leftovers backend_leave(struct backend *backend, const struct relay_sent *sent,
+                                     const struct parameters **wanted) MUST_CHECK;
 
 /* Cancels what still runs, rolls back, resets what a pinned client left: in session mode by
  * reset_query, lent until then, which may be NULL. With reset_always that comes last in any. */

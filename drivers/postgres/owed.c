@@ -33,9 +33,17 @@ bool owed_is_ended_by_us(const struct owed *owed)
     return false;
 }
 
+static bool completes(uint8_t entry)
+{
+    uint8_t kind = entry & OWED_KIND;
+
+    return kind == OWED_EXECUTE || kind == OWED_QUERY;
+}
+
 void owed_push(struct owed *owed, uint8_t kind)
 {
     REQUIRE(owed->length < OWED_MOST);
+    owed->asked += completes(kind);
     owed->ring[(owed->first + owed->length++) % OWED_MOST] = kind;
 }
 
@@ -49,6 +57,7 @@ void owed_push_mark(struct owed *owed, uint8_t mark)
 
 static void drop_head(struct owed *owed)
 {
+    owed->answered += completes(owed_entry(owed, 0));
     owed->first = (uint16_t)((owed->first + 1) % OWED_MOST);
     owed->length--;
 }

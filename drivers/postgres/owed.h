@@ -46,6 +46,8 @@ enum {
 
 struct owed {
     uint16_t first, length; /* in the ring */
+    uint32_t asked;         /* of all entries ever, those that complete: EXECUTE and QUERY; ... */
+    uint32_t answered;      /* ... and those of them that are no more: the head's number */
     uint8_t ring[OWED_MOST];
 };
 

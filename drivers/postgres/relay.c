@@ -8,6 +8,7 @@ static void begin(struct relay *relay)
     memset(relay, 0, offsetof(struct relay, names));
     relay->status = 'I';
     relay->nobody = true;
+    state_init(&relay->state);
 }
 
 void relay_init(struct relay *relay, struct statement_set *statements, size_t most)
@@ -54,8 +55,7 @@ void relay_attach(struct relay *relay, struct relay_sent *client)
     relay->client = client;
     relay->record.state = 0;
     relay->names.unnamed = relay->names.unbound = false;
-    relay->commands = relay->sets = relay->reports =
-        0; /* what a free server reports is nobody's SET */
+    state_init(&relay->state); /* what a free server reports is nobody's SET */
 }
 
 void relay_detach(struct relay *relay)
@@ -76,6 +76,13 @@ void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out)
     REQUIRE(relay->owed.length == 0 && !relay->unsynced && !relay->skipping);
     wire_add_query(out, (struct slice){(const uint8_t *)sql, strlen(sql)});
     owed_push(&relay->owed, OWED_QUERY | OWED_OURS);
+}
+
+void relay_ask_question(struct relay *relay, const char *sql, struct bytes *out)
+{
+    relay_ask_query(relay, sql, out);
+    relay->question = true;
+    relay->unanswered = false;
 }
 
 bool relay_abandon(struct relay *relay, const struct relay_sent *sent, struct bytes *out)

@@ -42,6 +42,7 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "drivers/postgres/owed.h"
+#include "drivers/postgres/state.h"
 #include "drivers/postgres/statement.h"
 
 enum {
@@ -79,6 +80,7 @@ enum relay_verdict {
     RELAY_WAITS,          /* too much is owed: go on when the server has answered */
     RELAY_TERMINATED,     /* the client said goodbye */
     RELAY_TOO_MANY_NAMES, /* the client has prepared as many statements as it may */
+    RELAY_REJECTED,       /* it must not be executed, and its beginning was sent already */
     RELAY_BROKEN,         /* nobody could make sense of the next message */
 };
 
@@ -93,6 +95,7 @@ struct relay_plan {
     struct slice parameter;  /* body of a ParameterStatus that was used last, or empty */
     struct slice failure;    /* beginning of the error that answers what we asked, or empty */
     struct slice row;        /* body of a DataRow that answers it, or empty */
+    bool answered;           /* what we asked was answered to its end */
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
     struct slice back;       /* relay_from_client: for the client itself, at once */
@@ -110,9 +113,13 @@ static inline bool relay_plan_is_full(const struct relay_plan *plan)
     X(RELAY_PIN_MODE,      "session",   "pool_mode = session")                  \
     X(RELAY_PIN_STATEMENT, "statement", "a named prepared statement")           \
     X(RELAY_PIN_UNNAMED,   "unnamed",   "an unnamed statement that is not bound yet") \
+    X(RELAY_PIN_PREPARE,   "prepare",   "PREPARE")                              \
     X(RELAY_PIN_LISTEN,    "listen",    "LISTEN")                               \
-    X(RELAY_PIN_CURSOR,    "cursor",    "DECLARE CURSOR, which may be WITH HOLD") \
-    X(RELAY_PIN_SETTING,   "setting",   "SET of a parameter that cannot follow") \
+    X(RELAY_PIN_CURSOR,    "cursor",    "a cursor WITH HOLD")                   \
+    X(RELAY_PIN_LOCK,      "lock",      "an advisory lock of the session")      \
+    X(RELAY_PIN_TEMP,      "temporary", "a temporary table")                    \
+    X(RELAY_PIN_SETTING,   "setting",   "a setting that cannot follow")         \
+    X(RELAY_PIN_LIBRARY,   "library",   "LOAD")                                 \
     X(RELAY_PIN_REPLICATION, "replication", "a replication connection: nobody else ever gets its server")
 /* clang-format on */
 
@@ -162,6 +169,7 @@ struct relay_record {
 struct relay_listening {
     bool elsewhere; /* what its client listens to comes to it by another way. The caller's to set,
                      * before a LISTEN is sent. */
+    bool begun;     /* LISTEN was completed, whatever became of it */
     bool unlistening, unlistened; /* UNLISTEN was completed; and committed, if not in part */
     bool discarded;               /* DISCARD ALL was completed. The caller's to take back. */
 };
@@ -180,9 +188,8 @@ struct relay {
     bool failed;            /* what we asked ourselves was answered with an error */
     bool by_statement;      /* transaction blocks are not allowed; the caller's to set */
     bool in_block;          /* ... and there is one: its ReadyForQuery was kept back */
-    uint32_t commands;      /* since the last ReadyForQuery: that were completed, ... */
-    uint32_t sets;          /* ... that were a SET, ... */
-    uint32_t reports;       /* ... and new values that the server has reported */
+    bool question;          /* what we asked is a question, which may fail ... */
+    bool unanswered;        /* ... and has */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */
     struct relay_listening listening;
@@ -190,13 +197,15 @@ struct relay {
     struct relay_sent *client; /* who is attached; lent */
     struct relay_record record;
     struct relay_names names;
+    struct state state; /* what its client leaves in the session */
 };
 
 /* Whether its client gets what is notified to this server. */
 static inline bool relay_hears(const struct relay *relay)
 {
     return (relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) != 0 ||
-           ((relay->pinned & 1u << RELAY_PIN_LISTEN) != 0 && !relay->listening.elsewhere);
+           (!relay->listening.elsewhere &&
+            (relay->listening.begun || (relay->pinned & 1u << RELAY_PIN_LISTEN) != 0));
 }
 
 /* As after login: nothing is owed, no transaction is open, nobody listens. statements are those of
@@ -234,6 +243,9 @@ bool relay_is_half_sent(const struct relay_sent *sent);
  * while nothing is owed and nothing is half sent. */
 void relay_ask_sync(struct relay *relay, struct bytes *out);
 void relay_ask_query(struct relay *relay, const char *sql, struct bytes *out);
+
+/* The same, but that it fails spoils nothing: its rows come in plans. */
+void relay_ask_question(struct relay *relay, const char *sql, struct bytes *out);
 
 /* The client is gone or goes: from now on nobody listens. Adds to out what makes the server come to
  * an end. False when that cannot be had, and the connection must be closed. */

@@ -1,4 +1,5 @@
 #include "drivers/postgres/relay_defer.h"
+#include "drivers/postgres/relay_reject.h"
 #include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
 
@@ -127,9 +128,14 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
 static size_t needed_from_client(struct slice message)
 {
     uint8_t type = message.at[0];
-    bool about = type == WIRE_PARSE || type == WIRE_DESCRIBE || type == WIRE_CLOSE;
+    uint32_t body = bytes_u32(message.at + 1) - 4;
+    size_t more = 0;
 
-    return about && bytes_u32(message.at + 1) > 4 ? RELAY_HEADER + 1 : RELAY_HEADER;
+    if (type == WIRE_PARSE || type == WIRE_DESCRIBE || type == WIRE_CLOSE || type == WIRE_EXECUTE)
+        more = 1;
+    else if (type == WIRE_BIND)
+        more = 2;
+    return RELAY_HEADER + (body < more ? body : more);
 }
 
 /* A request that was refused has its end where the server would have said ReadyForQuery. */
@@ -164,9 +170,13 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
                              struct relay_plan *plan, size_t *replaced)
 {
     struct relay_naming naming = {0};
+    size_t length = 1 + (size_t)bytes_u32(message.at + 1);
+    enum relay_reject reject = relay_reject_see(relay, &message, plan);
     bool alone = is_alone(relay);
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
+    if (reject == RELAY_REJECT_NOT_YET)
+        return false;
     if (to_nobody && relay->names.back_length > 0) /* there is room for all of them next time */
         return false;
     /* On a server that is the client's to the end they are its own affair. */
@@ -177,12 +187,20 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
         return false;
     }
     relay_repeat_begin(relay, message, alone);
+    if ((naming.marks & OWED_HERE) == 0 && reject == RELAY_REJECT_NOT)
+        state_begin(&relay->state, message, relay->owed.asked, relay->skipping);
     account(relay, naming.kind != 0 ? naming.kind : asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
         relay_steps_answer_back(relay, plan);
     sent->swallow = (naming.marks & OWED_HERE) != 0;
     sent->remaining = 1 + bytes_u32(message.at + 1) - (uint32_t)naming.replaced;
     *replaced = naming.replaced;
+    if (reject == RELAY_REJECT_NOT)
+        return true;
+    if (!sent->swallow)
+        relay_forward(plan, message.at + naming.replaced, message.length - naming.replaced);
+    sent->remaining = 0;
+    *replaced = length;
     return true;
 }
 
@@ -221,6 +239,18 @@ static bool begin_client_message(struct relay *relay, struct relay_sent *sent, s
     return true;
 }
 
+/* The texts in it say what it will do to the session. */
+static void read_text(struct relay *relay, const struct relay_sent *sent, struct slice part,
+                      size_t header)
+{
+    if (relay == NULL || sent->swallow)
+        return;
+    if (part.length > header)
+        state_feed(&relay->state, (struct slice){part.at + header, part.length - header});
+    if (sent->remaining == part.length)
+        state_end(&relay->state);
+}
+
 size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct slice in,
                          struct relay_plan *plan)
 {
@@ -233,6 +263,7 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
         relay_defer_begin(relay, sent, plan);
     while (used < in.length && relay_has_room(plan)) {
         size_t part, replaced = 0;
+        bool begins = sent->remaining == 0;
 
         if (sent->remaining == 0 && (plan->refused || (relay == NULL && plan->back.length > 0)))
             break;
@@ -242,6 +273,11 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
             break;
         used += replaced;
         part = sent->remaining < in.length - used ? sent->remaining : in.length - used;
+        read_text(relay, sent, (struct slice){in.at + used, part}, begins ? RELAY_HEADER : 0);
+        if (relay != NULL && relay->state.rejects) {
+            plan->verdict = RELAY_REJECTED;
+            break;
+        }
         if (!sent->swallow && part > 0)
             relay_forward(plan, in.at + used, part);
         sent->remaining -= (uint32_t)part;

@@ -50,7 +50,11 @@ static void on_error(struct relay *relay, struct slice body)
 {
     if (is_fatal(body))
         relay->dying = true;
-    if (owed_head_is_ours(&relay->owed)) /* what was to follow must not be seen to have worked */
+    if (!owed_head_is_ours(&relay->owed))
+        state_error(&relay->state);
+    else if (relay->question)
+        relay->unanswered = true;
+    else /* what was to follow must not be seen to have worked */
         relay->failed = relay->nobody = true;
     /* Which of the Syncs sent meanwhile will be answered depends on when it failed. */
     if (relay->copy != 0 && relay->maybe_ignored > 0)
@@ -97,41 +101,23 @@ static bool tag_is(struct slice tag, const char *text)
     return tag.length == strlen(text) + 1 && memcmp(tag.at, text, tag.length) == 0;
 }
 
-/* State that the relay can see arising, and that cannot follow its client. */
-static void pin_by_tag(struct relay *relay, struct slice tag)
+static void complete(struct relay *relay, struct slice tag)
 {
-    static const struct {
-        const char *tag;
-        enum relay_pin pin;
-    } pins[] = {
-        {"PREPARE", RELAY_PIN_STATEMENT},
-        {"LISTEN", RELAY_PIN_LISTEN},
-        {"DECLARE CURSOR", RELAY_PIN_CURSOR},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(pins); i++)
-        if (tag_is(tag, pins[i].tag))
-            relay->pinned |= 1u << pins[i].pin;
-    relay->commands++;
-    if (tag.length == 4 && memcmp(tag.at, "SET", 4) == 0)
-        relay->sets++;
+    state_complete(&relay->state, tag, relay->owed.answered, ANY_OF(OWED_QUERY));
+    if (tag_is(tag, "LISTEN"))
+        relay->pinned |= 1u << RELAY_PIN_LISTEN; /* until it is known whether it does */
+    if (!tag_is(tag, "LOAD"))
+        return;
+    relay->pinned |= 1u << RELAY_PIN_LIBRARY; /* which nothing unloads */
+    relay->tainted = true;
 }
 
-/* A setting that the server reports follows its client; any other stays where it is. Which was
- * reported is clear only of one SET by itself (trap 39). */
-static void pin_by_setting(struct relay *relay)
+/* Whether an UNLISTEN was committed. Which part a ROLLBACK TO has undone is not known: then not. */
+static void note_listening(struct relay *relay, struct slice tag)
 {
-    bool clear = relay->commands == 1 && relay->sets == 1 && relay->reports == 1;
-
-    if (relay->sets > 0 && !clear)
-        relay->pinned |= 1u << RELAY_PIN_SETTING;
-    relay->commands = relay->sets = relay->reports = 0;
-}
-
-/* Whether it was committed. Which part a ROLLBACK TO has undone is not known: then it was not. */
-static void note_unlisten(struct relay *relay, struct slice tag)
-{
-    if (tag_is(tag, "UNLISTEN")) {
+    if (tag_is(tag, "LISTEN")) {
+        relay->listening.begun = true;
+    } else if (tag_is(tag, "UNLISTEN")) {
         relay->listening.unlistening = true;
     } else if (tag_is(tag, "COMMIT")) {
         relay->listening.unlistened |= relay->listening.unlistening;
@@ -151,8 +137,8 @@ static void on_complete(struct relay *relay, struct slice tag)
     relay->maybe_ignored = 0; /* the COPY has read past them */
     relay_steps_completed(relay, tag);
     if (!owed_head_is_ours(&relay->owed)) {
-        pin_by_tag(relay, tag);
-        note_unlisten(relay, tag);
+        complete(relay, tag);
+        note_listening(relay, tag);
     }
     if (ANY_OF(OWED_EXECUTE))
         pop(relay);
@@ -177,8 +163,11 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
     if (relay->owed.length > 0)
         pop(relay);
     relay->in_batch = false;
-    if (ours)
+    if (ours) {
+        plan->answered = true;
+        relay->question = false;
         return;
+    }
     if (status == 'I') {
         relay->listening.unlistened |= relay->listening.unlistening;
         relay->listening.unlistening = false;
@@ -189,7 +178,7 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
         relay_repeat_ready(relay, plan);
         return;
     }
-    pin_by_setting(relay);
+    state_ready(&relay->state, status, relay->owed.answered);
     plan->queries++;
     if (status == 'I')
         plan->transactions++;
@@ -305,11 +294,21 @@ static bool is_for_nobody(const struct relay *relay, uint8_t type)
            (type == WIRE_ERROR_RESPONSE && relay->pinned == 0 && relay_is_settled(relay, NULL));
 }
 
-static void note_parameter(struct relay *relay, struct slice body, struct relay_plan *plan)
+/* What the owner is to know of it. A row too long to be read counts as none. */
+static void tell(struct relay *relay, uint8_t type, struct slice message, size_t length,
+                 struct relay_plan *plan)
 {
-    plan->parameter = body;
-    if (!owed_head_is_ours(&relay->owed))
-        relay->reports++;
+    struct slice body = {message.at + RELAY_HEADER, message.length - RELAY_HEADER};
+    bool ours = owed_head_is_ours(&relay->owed);
+
+    if (type == WIRE_ERROR_RESPONSE && ours && !relay->question)
+        plan->failure = body;
+    if (type == WIRE_PARAMETER_STATUS && message.length == length)
+        plan->parameter = body;
+    if (type == WIRE_DATA_ROW && ours && message.length == length)
+        plan->row = body;
+    else if (type == WIRE_DATA_ROW && ours)
+        relay->unanswered = true;
 }
 
 /* Looks at the next message. False: more of it is needed, or it makes no sense. */
@@ -336,12 +335,7 @@ static bool begin_server_message(struct relay *relay, struct slice in, struct re
         relay_repeat_see_error(relay,
                                (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER});
     relay->swallow = is_for_nobody(relay, type);
-    if (type == WIRE_ERROR_RESPONSE && ours)
-        plan->failure = (struct slice){in.at + RELAY_HEADER, in.length - RELAY_HEADER};
-    if (type == WIRE_DATA_ROW && ours && in.length == length)
-        plan->row = (struct slice){in.at + RELAY_HEADER, length - RELAY_HEADER};
-    if (type == WIRE_PARAMETER_STATUS && in.length == length)
-        note_parameter(relay, (struct slice){in.at + RELAY_HEADER, length - RELAY_HEADER}, plan);
+    tell(relay, type, in, length, plan);
     if (!is_aside(type))
         answer(relay, in, plan);
     relay->remaining = (uint32_t)length;
@@ -370,7 +364,7 @@ size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan
     *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
     answer_here(relay, plan);
     while (used < in.length && relay_has_room(plan) && plan->parameter.length == 0 &&
-           plan->row.length == 0) {
+           plan->row.length == 0 && !plan->answered) {
         size_t left = in.length - used, part;
 
         if (relay->remaining == 0 &&

@@ -141,6 +141,8 @@ static bool see_use(struct relay *relay, const struct seen *seen, struct relay_p
     enum relay_place place;
     struct relay_name as;
 
+    if (sight == RELAY_KNOWN && seen->message.at[0] == WIRE_BIND)
+        state_use(&relay->state, statement_body(mine), statement_hints(mine));
     if (sight == RELAY_UNKNOWN) {
         sight = relay_steps_at_server(relay, &seen->name, &other);
         if (sight == RELAY_KNOWN)

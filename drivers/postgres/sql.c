@@ -535,6 +535,10 @@ void sql_end(struct sql *sql)
     if (sql->at != DONE)
         sql_feed(sql, SLICE(" "));
     sql_statement_end(sql);
+    if (sql->statements > 1) { /* which SELECT is which, their answers do not say */
+        sql->first = 0;
+        sql_setting_not_alone(sql);
+    }
     sql->at = DONE;
 }
 

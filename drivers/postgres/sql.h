@@ -82,6 +82,7 @@ enum sql_hint {
     SQL_BACKSLASH = 1 << 12, /* it reads otherwise if standard_conforming_strings is off */
     SQL_ENCODING = 1 << 13,  /* ... if a backslash may be the second half of a letter (SJIS...) */
     SQL_LOST = 1 << 14,      /* too much to keep: take it for anything */
+    SQL_CHANGES = 1 << 15,   /* changes settings; see sql_next_change */
 };
 
 /* What becomes of a setting, in the order of the text. */
@@ -93,7 +94,7 @@ enum sql_change_kind {
     SQL_CHANGE_DISCARD,   /* DISCARD ALL */
     SQL_CHANGE_ASK,       /* to what is not clear; no name: nor is which */
     /* So far one for each statement that completes as SET, RESET or DISCARD ALL. By functions: */
-    SQL_CHANGE_CALL,   /* SELECT set_config(...) and nothing else; as SQL_CHANGE_SET */
+    SQL_CHANGE_CALL,   /* SELECT set_config(...), which is all of the text; as SQL_CHANGE_SET */
     SQL_CHANGE_CALLED, /* somewhere in something: ask */
 };
 

@@ -91,6 +91,7 @@ static void close_entry(struct sql *sql, enum sql_change_kind kind)
     entry(sql)[2] = (uint8_t)(length >> 8);
     entry(sql)[3] = (uint8_t)length;
     sql->changes_length = sql->filled;
+    sql->hints |= SQL_CHANGES;
     if (kind == SQL_CHANGE_ASK || kind == SQL_CHANGE_CALLED)
         sql->hints |= SQL_SETS;
 }

@@ -4,14 +4,17 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "drivers/postgres/sql.h"
+
 struct statement {
     UT_hash_handle hh; /* by body */
     struct statement_set *set;
     uint64_t id;
     size_t holders;
     uint64_t reading;
-    bool opaque;   /* its body is not kept */
-    bool unlisted; /* not in the set */
+    bool opaque;    /* its body is not kept */
+    bool unlisted;  /* not in the set */
+    uint32_t hints; /* of its text */
     size_t length;
     uint8_t body[];
 };
@@ -29,6 +32,16 @@ struct statement_name {
 static struct statement *own(const struct statement *statement)
 {
     return (struct statement *)(uintptr_t)statement;
+}
+
+static uint32_t hints_of(struct slice body)
+{
+    struct sql sql;
+
+    sql_begin(&sql);
+    sql_feed(&sql, body);
+    sql_end(&sql);
+    return sql.hints;
 }
 
 static struct statement *create(struct statement_set *set, struct slice body)
@@ -50,8 +63,10 @@ const struct statement *statement_opaque(struct statement_set *set)
 {
     struct statement *s = create(set, (struct slice){NULL, 0});
 
-    if (s != NULL)
-        s->opaque = s->unlisted = true;
+    if (s == NULL)
+        return NULL;
+    s->opaque = s->unlisted = true;
+    s->hints = SQL_OPAQUE;
     return s;
 }
 
@@ -76,6 +91,7 @@ const struct statement *statement_intern(struct statement_set *set, uint64_t rea
     s = create(set, body);
     if (s == NULL)
         return NULL;
+    s->hints = hints_of(body);
     s->reading = reading;
     s->unlisted = found != NULL;
     if (s->unlisted)
@@ -104,6 +120,11 @@ void statement_release(const struct statement *statement)
     free(s);
 }
 
+uint32_t statement_hints(const struct statement *statement)
+{
+    return statement->hints;
+}
+
 struct slice statement_body(const struct statement *statement)
 {
     return (struct slice){statement->body, statement->length};
@@ -130,9 +151,11 @@ static struct slice shorten(struct slice name)
 
 static struct statement_name *find(const struct statement_names *names, struct slice name)
 {
-    struct statement_name *n = NULL;
+    struct statement_name *n = names->newest;
 
     name = shorten(name);
+    if (n != NULL && n->length == name.length && memcmp(n->text, name.at, name.length) == 0)
+        return n; /* mostly the one that was used last */
     HASH_FIND(hh, names->all, name.at, name.length, n);
     return n;
 }

@@ -52,6 +52,8 @@ void statement_release(const struct statement *statement);
 
 /* What follows the name in its Parse: the text, its NUL, and the types. Lent. */
 struct slice statement_body(const struct statement *statement);
+/* The hints of its text (sql.h): enum sql_hint. */
+uint32_t statement_hints(const struct statement *statement);
 uint64_t statement_reading(const struct statement *statement);
 /* No other statement of its set has had that. */
 uint64_t statement_id(const struct statement *statement);

@@ -4,6 +4,8 @@ Each measurement is taken once per round and target, so that a slow minute of th
 meets all of them; the table shows medians over the rounds, and the ratio to PgBouncer's.
 """
 import argparse
+import functools
+import os
 import pathlib
 import re
 import shutil
@@ -23,7 +25,11 @@ from harness.wire import Wire, query, startup
 DIRECT, PGBOUNCER, WEIR = "direct", "PgBouncer", "weir"
 IO_CALLS = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg")
 LARGE_ROWS = 20_000  # of 1,000 bytes
-MEASURES = ["simple", "extended", "many", "large", "calls", "memory"]
+ZONES = ["Asia/Tokyo", "Europe/Rome", "America/Lima", "Africa/Cairo", "Asia/Kolkata", "America/Denver",
+         "Australia/Perth", "Europe/Lisbon"]
+CHANNELS = 100
+MEASURES = ["simple", "extended", "prepared", "timezones", "many", "large", "calls", "memory", "listeners"]
+ONCE = ("calls", "memory", "listeners")  # they do not vary
 
 
 class Direct:
@@ -36,6 +42,12 @@ class Direct:
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+@functools.cache
+def pgbouncer_version():
+    said = subprocess.run(["pgbouncer", "--version"], text=True, capture_output=True, check=True).stdout
+    return tuple(map(int, said.split()[1].split(".")))
 
 
 class Bench:
@@ -51,29 +63,41 @@ class Bench:
         for path in (shutil.which("pgbouncer"), program.find_program()):
             self.targets[PGBOUNCER if "pgbouncer" in path else WEIR] = self.pooler(path)
 
-    def pooler(self, path):
+    def pooler(self, path, postgres=None, **settings):
         own = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
-        databases = {"main": f"host=127.0.0.1 port={self.postgres.port} dbname=main"}
+        databases = {"main": f"host=127.0.0.1 port={(postgres or self.postgres).port} dbname=main"}
+        settings = {"default_pool_size": self.options.pool, **settings}
+        if self.prepares(path):
+            settings["max_prepared_statements"] = 200
         return Pooler(own, databases, secrets={"postgres": ""}, program=path, max_client_conn=15000,
-                      default_pool_size=self.options.pool, listen_backlog=4096, log_connections=0,
-                      log_disconnections=0, query_wait_timeout=0).start()
+                      listen_backlog=4096, log_connections=0, log_disconnections=0, query_wait_timeout=0,
+                      **settings).start()
+
+    @staticmethod
+    def prepares(path):
+        """Whether it knows of prepared statements in transaction mode, as PgBouncer does from 1.21 on."""
+        return "pgbouncer" not in str(path) or pgbouncer_version() >= (1, 21)
 
     def close(self):
         for target in self.targets.values():
             if target.process:
                 target.close()
 
-    def pgbench(self, target, *arguments, patience=120):
-        """(transactions, transactions a second, the proxy's CPU seconds)"""
+    def pgbench(self, target, *arguments, patience=120, zones=(None,)):
+        """(transactions, transactions a second, the proxy's CPU seconds); one program for each time zone"""
         before = target.process.cpu_seconds() if target.process else 0
-        done = subprocess.run([self.postgres.bin / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(target.port), "-U",
-                               "postgres", *map(str, arguments), "main"],
-                              text=True, capture_output=True, timeout=patience, check=False)
-        if done.returncode != 0:
-            raise SystemExit(done.stderr)
+        command = [self.postgres.bin / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(target.port), "-U", "postgres",
+                   *map(str, arguments), "main"]
+        running = [subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    env={**os.environ, **({"PGTZ": zone} if zone else {})}) for zone in zones]
+        count = rate = 0
+        for each in running:
+            said, wrong = each.communicate(timeout=patience)
+            if each.returncode != 0:
+                raise SystemExit(wrong)
+            count += int(re.search(r"actually processed: (\d+)", said)[1])
+            rate += float(re.search(r"tps = ([0-9.]+) \(without", said)[1])
         after = target.process.cpu_seconds() if target.process else 0
-        count = int(re.search(r"actually processed: (\d+)", done.stdout)[1])
-        rate = float(re.search(r"tps = ([0-9.]+) \(without", done.stdout)[1])
         return count, rate, after - before
 
     def select(self, target, protocol, clients):
@@ -85,6 +109,52 @@ class Bench:
 
     def extended(self, target):
         return self.select(target, "extended", 32)
+
+    def prepared(self, target):
+        """Beside simple, so that both meet the same minute of the machine."""
+        if target.process and not self.prepares(target.program):
+            return {}
+        simple = self.select(target, "simple", 32)
+        figures = self.select(target, "prepared", 32)
+        return {**figures, **({"against": figures["cpu"] / simple["cpu"]} if target.process else {})}
+
+    def timezones(self, target):
+        """Eight programs of four clients, in one time zone and in eight."""
+        if not target.process:
+            return {}
+        one, eight = (self.pgbench(target, "-S", "-c", 4, "-T", self.options.seconds, zones=zones)[1]
+                      for zones in (ZONES[:1] * 8, ZONES))
+        return {"one": one, "eight": eight, "ratio": eight / one}
+
+    def listeners(self, target):
+        """Server connections that listen for them, in the mode that has LISTEN; each is told of its channel."""
+        if not target.process:
+            return {}
+        number = self.options.listeners
+        postgres = Postgres(settings=[f"max_connections={number + 50}"], dbname="main")
+        fresh = None
+        try:
+            postgres.sql("create database main", dbname="postgres")
+            mode = "transaction" if target.is_weir else "session"
+            fresh = self.pooler(target.program, postgres, pool_mode=mode, default_pool_size=number + 10)
+            clients = [Wire(fresh.port) for _ in range(number)]
+            for i, client in enumerate(clients):
+                client.login("postgres")
+                client.ask(query(f"listen channel_{i % CHANNELS}"))
+            # What has said LISTEN and no UNLISTEN since; weir gives the connection that it listens with a name.
+            used = postgres.sql("select count(*) from pg_stat_activity where client_addr is not null "
+                                "and (query ~* '^listen' or application_name = 'weir listener')")
+            postgres.sql("; ".join(f"notify channel_{i}, '{i}'" for i in range(CHANNELS)))
+            for i, client in enumerate(clients):
+                told = client.read_until("A")[-1].payload[4:]
+                if told != f"channel_{i % CHANNELS}\0{i % CHANNELS}\0".encode():
+                    raise SystemExit(f"{told} came to a listener of channel_{i % CHANNELS}")
+                client.socket.close()
+        finally:
+            if fresh:
+                fresh.close()
+            postgres.close()
+        return {"servers": int(used)}
 
     def many(self, target):
         return self.select(target, "simple", 900) if target.process else {}
@@ -152,6 +222,12 @@ ROWS = [  # measurement, figure, what it is called, how it is printed
     ("simple", "cpu", "… proxy CPU per transaction, µs", "{:.1f}"),
     ("extended", "tps", "`pgbench -S`, 32 clients, extended: tps", "{:,.0f}"),
     ("extended", "cpu", "… proxy CPU per transaction, µs", "{:.1f}"),
+    ("prepared", "tps", "`pgbench -S`, 32 clients, prepared: tps", "{:,.0f}"),
+    ("prepared", "cpu", "… proxy CPU per transaction, µs", "{:.1f}"),
+    ("prepared", "against", "… against simple's", "{:.2f}"),
+    ("timezones", "one", "`pgbench -S`, 8 × 4 clients in one time zone: tps", "{:,.0f}"),
+    ("timezones", "eight", "… in eight time zones: tps", "{:,.0f}"),
+    ("timezones", "ratio", "… against one", "{:.2f}"),
     ("many", "tps", "`pgbench -S`, 900 clients, simple: tps", "{:,.0f}"),
     ("many", "cpu", "… proxy CPU per transaction, µs", "{:.1f}"),
     ("large", "rate", "results of 20 MB a second", "{:.1f}"),
@@ -160,11 +236,12 @@ ROWS = [  # measurement, figure, what it is called, how it is printed
     ("calls", "ctl", "… epoll_ctl", "{:.2f}"),
     ("calls", "others", "… other system calls", "{:.2f}"),
     ("memory", "bytes", "memory per idle client (PSS), bytes", "{:,.0f}"),
+    ("listeners", "servers", "listeners on 100 channels: server connections that listen", "{:,.0f}"),
 ]
 
 
 def table(results):
-    lines = ["| | direct | PgBouncer | weir | weir / PgBouncer |", "|---|--:|--:|--:|--:|"]
+    lines = ["| | direct | PgBouncer | weir | weir / PgBouncer | weir / direct |", "|---|--:|--:|--:|--:|--:|"]
     for measure, figure, title, form in ROWS:
         medians = {}
         for name in (DIRECT, PGBOUNCER, WEIR):
@@ -174,8 +251,9 @@ def table(results):
         if not medians:
             continue
         cells = [form.format(medians[name]) if name in medians else "–" for name in (DIRECT, PGBOUNCER, WEIR)]
-        ratio = f"{medians[WEIR] / medians[PGBOUNCER]:.2f}" if medians.get(PGBOUNCER) and WEIR in medians else "–"
-        lines.append(f"| {title} | {' | '.join(cells)} | {ratio} |")
+        ratios = [f"{medians[WEIR] / medians[name]:.2f}" if medians.get(name) and WEIR in medians else "–"
+                  for name in (PGBOUNCER, DIRECT)]
+        lines.append(f"| {title} | {' | '.join(cells + ratios)} |")
     return "\n".join(lines)
 
 
@@ -185,6 +263,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="how long each pgbench runs (%(default)s)")
     parser.add_argument("--pool", type=int, default=8, help="server connections of each pooler (%(default)s)")
     parser.add_argument("--idle", type=int, default=5000, help="idle clients (%(default)s)")
+    parser.add_argument("--listeners", type=int, default=1000, help="listeners on 100 channels (%(default)s)")
     parser.add_argument("measure", nargs="*", help=f"what: {' '.join(MEASURES)}; all without")
     options = parser.parse_args()
     if set(options.measure) - set(MEASURES):
@@ -205,8 +284,8 @@ def main():
         bench.start()
         for number in range(options.rounds):
             for measure in options.measure or MEASURES:
-                if measure in ("calls", "memory") and number > 0:
-                    continue  # they do not vary
+                if measure in ONCE and number > 0:
+                    continue
                 for name, target in bench.targets.items():
                     figures = getattr(bench, measure)(target)
                     if figures:
@@ -218,7 +297,7 @@ def main():
         postgres.close()
         shutil.rmtree(folder, ignore_errors=True)
 
-    version = subprocess.run(["pgbouncer", "--version"], text=True, capture_output=True, check=True).stdout.split()[1]
+    version = ".".join(map(str, pgbouncer_version()))
     print(f"\nPgBouncer {version}, pool of {options.pool}, one worker, medians of {options.rounds} rounds.\n")
     print(table(results))
 

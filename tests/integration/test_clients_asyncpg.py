@@ -62,8 +62,8 @@ async def queries(connection, number, meet):
             heard.append(await connection.fetchval(own[(number + shift) % 5], number))
         if turn == 0:
             await meet()  # all have prepared, and nobody has left
-    heard.append(await connection.fetchrow("select $1::date, $2::jsonb, $3::bytea, $4::numeric", datetime.date(2026, 11, 21),
-                                           f'{{"n": {number}}}', b"\0\xff", 3))
+    heard.append(await connection.fetchrow("select $1::date, $2::jsonb, $3::bytea, $4::numeric",
+                                           datetime.date(2026, 11, 21), f'{{"n": {number}}}', b"\0\xff", 3))
     try:
         await connection.fetchval("select 1 / $1::int", 0)
     except asyncpg.DivisionByZeroError as error:
@@ -84,7 +84,7 @@ async def statements(connection, number, meet):
     add = await connection.prepare("select $1::int + $2::int")
     name = await connection.prepare("select $1::text || ' of ' || $2::text as name")
     heard.append([each.type.name for each in name.get_attributes()] + [each.name for each in name.get_parameters()])
-    heard.append(await name.fetchval("first", str(number)))  # until here the batch of its Parse is open: asyncpg sends Flush
+    heard.append(await name.fetchval("first", str(number)))  # asyncpg sends a Sync only now, not after Parse
     await meet()
     for turn in range(4):
         transaction = connection.transaction(isolation="serializable" if turn % 2 else "read_committed")
@@ -108,7 +108,8 @@ async def statements(connection, number, meet):
 @caches
 def test_asyncpg_uses_statements_across_transactions(compare, cache):
     answers = compare(lambda port: at_once(40, statements, port, statement_cache_size=cache))
-    assert answers[9][:4] == [["text", "text", "text"], "first of 9", 9, "0 of 9"] and answers[9][-1][0]["name"] == "the end of 9"
+    assert answers[9][:4] == [["text", "text", "text"], "first of 9", 9, "0 of 9"]
+    assert answers[9][-1][0]["name"] == "the end of 9"
 
 
 async def cursors_and_savepoints(connection, number, meet):
@@ -123,7 +124,8 @@ async def cursors_and_savepoints(connection, number, meet):
                 raise KeyError
         except KeyError:
             pass
-        heard.append([row["n"] async for row in connection.cursor(f"select n from work.a{number} order by n", prefetch=11)])
+        rows = connection.cursor(f"select n from work.a{number} order by n", prefetch=11)
+        heard.append([row["n"] async for row in rows])
         cursor = await connection.cursor(f"select n, tag from work.a{number} where n > $1 order by n", 50)
         heard += await cursor.fetch(3)
         heard.append(await cursor.forward(10))
@@ -144,11 +146,13 @@ async def copies(connection, number, meet):
     await connection.execute(f"create table work.k{number} (n int, tag text, raw bytea)")
     heard = [await connection.copy_records_to_table(f"k{number}", schema_name="work", records=records)]
     out = io.BytesIO()
-    heard.append(await connection.copy_from_query(f"select * from work.k{number} where n < $1 order by n", 200, output=out))
+    rows = f"select * from work.k{number} where n < $1 order by n"
+    heard.append(await connection.copy_from_query(rows, 200, output=out))
     heard.append(out.getvalue())
     out = io.BytesIO()
     heard.append(await connection.copy_from_table(f"k{number}", schema_name="work", output=out, format="csv"))
-    heard.append(await connection.copy_to_table(f"k{number}", schema_name="work", format="csv", source=io.BytesIO(out.getvalue())))
+    heard.append(await connection.copy_to_table(f"k{number}", schema_name="work", format="csv",
+                                                source=io.BytesIO(out.getvalue())))
     with pytest.raises(asyncpg.BadCopyFileFormatError):
         await connection.copy_to_table(f"k{number}", schema_name="work", source=io.BytesIO(b"1\t2\t3\t4\n" * 100))
 
@@ -169,17 +173,19 @@ def test_asyncpg_copies_both_ways(compare, cache):
 
 
 async def timeouts(connection, number, meet):
-    """A task's timeout cancels its query on the server, by asyncpg's own cancel request."""
+    """A task's timeout cancels its query on the server, by asyncpg's own cancel request: one, which the server
+    ignores if it comes in the very moment when a waiting query is let in. So no two come at the same time."""
     heard = []
+    patience = 0.3 + number * 0.037
     for turn in range(2):
         with pytest.raises(asyncio.TimeoutError):
-            await connection.fetchval("select pg_sleep($1)", 60, timeout=0.3)
+            await connection.fetchval("select pg_sleep($1)", 60, timeout=patience)
         heard.append(await connection.fetchval("select $1::text", f"{number}: {turn}"))
     with pytest.raises(asyncio.TimeoutError):
         async with connection.transaction():
-            await connection.execute("select pg_sleep(60)", timeout=0.3)
+            await connection.execute("select pg_sleep(60)", timeout=patience)
     task = asyncio.ensure_future(connection.fetchval("select pg_sleep($1), 'cancelled'", 60))
-    assert await asyncio.wait({task}, timeout=0.3) == (set(), {task})
+    assert await asyncio.wait({task}, timeout=patience) == (set(), {task})
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -227,15 +233,16 @@ def types_of_its_own(port):
 
     async def make():
         connection = await open_one(port)
-        await connection.execute("create type work.pair as (n int, tag text); create type work.letter as enum ('a', 'b')")
+        await connection.execute("create type work.pair as (n int, tag text);"
+                                 "create type work.letter as enum ('a', 'b')")
         await connection.close()
 
     asyncio.run(make())
-    return at_once(4, talk, port)  # the query for it takes PostgreSQL half a second
+    return at_once(2, talk, port)  # the query for it takes PostgreSQL half a second
 
 
 def test_asyncpg_learns_types_of_its_own(compare):
-    assert compare(types_of_its_own)[3] == ((3, "n"), [(3, "n")], "b")
+    assert compare(types_of_its_own)[1] == ((1, "n"), [(1, "n")], "b")
 
 
 def with_a_pool(port, cache):

@@ -26,8 +26,9 @@ create table shop.log_2026 partition of shop.log for values from ('2026-01-01') 
 create table shop.log_else partition of shop.log default;
 create table shop.items (order_id bigint references shop.orders on delete cascade, n int, primary key (order_id, n));
 insert into shop.orders (placed, state, total, raw, words, more, two, span, part)
-    select timestamptz '2026-11-21 12:00:00+00' + n * interval '1 hour', (array['new', 'paid', 'it''s sent'])[1 + n % 3]::shop.state,
-        n * 1.25, decode(md5(n::text), 'hex'), array['tab	here', 'back\slash', null, n::text],
+    select timestamptz '2026-11-21 12:00:00+00' + n * interval '1 hour',
+        (array['new', 'paid', 'it''s sent'])[1 + n % 3]::shop.state, n * 1.25, decode(md5(n::text), 'hex'),
+        array['tab	here', 'back\slash', null, n::text],
         jsonb_build_object('n', n), (n, E'line\nbreak')::shop.pair, tstzrange('2026-01-01+00', null), n / 3.0::float8
     from generate_series(1, 3000) n;
 insert into shop.items select id, n from shop.orders, generate_series(1, 3) n;
@@ -37,9 +38,11 @@ create index on shop.orders using gin (more);
 create unique index "an index" on "Odd ""name"""."a table" (lower("select"));
 create view shop.paid as select id, total from shop.orders where state = 'paid';
 create materialized view shop.sums as select state, sum(total) from shop.orders group by state;
-create function shop.touch() returns trigger language plpgsql as $$ begin new.part := coalesce(new.part, 0); return new; end $$;
+create function shop.touch() returns trigger language plpgsql as
+    $$ begin new.part := coalesce(new.part, 0); return new; end $$;
 create trigger touch before insert on shop.orders for each row execute function shop.touch();
-create function public.total(shop.state) returns numeric language sql stable as 'select sum(total) from shop.orders where state = $1';
+create function public.total(shop.state) returns numeric language sql stable as
+    'select sum(total) from shop.orders where state = $1';
 alter table shop.orders enable row level security;
 create policy everybody on shop.orders using (true);
 create rule silent as on delete to shop.paid do instead nothing;
@@ -82,7 +85,8 @@ def dump(postgres, port, dbname, *arguments):
 
 
 def assert_copied(postgres):
-    assert without_keys(dump(postgres, postgres.port, "copy")) == without_keys(dump(postgres, postgres.port, "original"))
+    copied, meant = (dump(postgres, postgres.port, dbname) for dbname in ("copy", "original"))
+    assert without_keys(copied) == without_keys(meant)
 
 
 def test_pg_dump_says_the_same(postgres, everywhere, original):
@@ -120,17 +124,18 @@ def test_pg_restore_makes_a_copy(postgres, everywhere, original, copy, folder, f
 
 def test_psql_restores_a_plain_dump(postgres, everywhere, original, copy):
     text = dump(postgres, everywhere.port, "original")
-    run([postgres.bin / "psql", "-Xq", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1", dsn(everywhere.port, dbname="copy")], text)
+    target = dsn(everywhere.port, dbname="copy")
+    run([postgres.bin / "psql", "-Xq", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1", target], text)
     assert_copied(postgres)
 
 
 def test_a_restored_database_may_be_restored_again(postgres, everywhere, original, copy, folder):
     """With --clean, and while another client uses it."""
-    archive = folder / "archive"
+    archive, target = folder / "archive", dsn(everywhere.port, dbname="copy")
     dump(postgres, everywhere.port, "original", "-F", "custom", "-f", archive)
     for clean in ([], ["--clean", "--if-exists"]):
-        with psycopg.connect(dsn(everywhere.port, dbname="copy"), prepare_threshold=None, autocommit=True) as other:
-            run([postgres.bin / "pg_restore", "--exit-on-error", *clean, "-d", dsn(everywhere.port, dbname="copy"), archive])
+        with psycopg.connect(target, prepare_threshold=None, autocommit=True) as other:
+            run([postgres.bin / "pg_restore", "--exit-on-error", *clean, "-d", target, archive])
             assert other.execute("select count(*) from shop.orders").fetchone() == (3000,)
             assert other.execute("show search_path").fetchone() == ('"$user", public',)
     assert_copied(postgres)

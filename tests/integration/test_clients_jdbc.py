@@ -12,7 +12,7 @@ DRIVER = "/usr/share/java/postgresql.jar"  # of Debian's libpostgresql-jdbc-java
 
 def jdbc(port):
     """{'scenario number': what that client saw}"""
-    return dict(line.split(": ", 1) for line in run(["java", "-cp", DRIVER, PROGRAM, port]).splitlines())
+    return dict(line.split(": ", 1) for line in run(["java", "-cp", DRIVER, PROGRAM, port], patience=150).splitlines())
 
 
 def test_jdbc_notices_nothing(compare):

@@ -20,15 +20,18 @@ def modules():
     with tempfile.TemporaryDirectory(prefix="weir-node-") as folder:
         for file in ("package.json", "package-lock.json"):
             shutil.copy(PROGRAMS / file, folder)
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"], cwd=folder,
-                              text=True, capture_output=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
+                               "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"], cwd=folder, text=True,
+                              capture_output=True, timeout=180, check=False, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             pytest.fail(f"npm could not install what these tests need:\n{done.stdout}{done.stderr}", pytrace=False)
         yield os.path.join(folder, "node_modules")
 
 
 def node(program, modules):
-    return lambda port: json.loads(run(["node", PROGRAMS / program, port], env={"NODE_PATH": modules, "NODE_OPTIONS": "--no-deprecation"}))
+    """All that its clients saw, by scenario. pg warns of what it will no longer allow in its next version."""
+    env = {"NODE_PATH": modules, "NODE_OPTIONS": "--no-deprecation"}
+    return lambda port: json.loads(run(["node", PROGRAMS / program, port], env=env, patience=150))
 
 
 def test_pg_notices_nothing(compare, modules):
@@ -44,9 +47,10 @@ def test_pg_notices_nothing(compare, modules):
 def test_postgres_notices_nothing(compare, modules):
     answers = compare(node("postgres.js", modules))
     assert answers["queries"][7][:3] == [[{"n": 8}], [{"tag": "tag 7"}], [{"list": [1, 2, 7]}]]
-    assert answers["transactions"][7][1] == ["no error", ["22012", "serializable"]] and len(answers["transactions"][7][4]) == 6
+    assert answers["transactions"][7][1] == ["no error", ["22012", "serializable"]]
+    assert len(answers["transactions"][7][4]) == 6
     assert answers["cursors"][7][:4] == [30, 8, 30, 38]
     assert answers["copies"][7][1] == [{"count": 500, "tag": "tag 7"}]
     assert answers["notifications"][7][0] == ["own: 0", "own: 1", "own: 2"]
     assert answers["cancels"][7] == [["57014", "canceling statement due to user request"], [{"n": 7}]]
-    assert answers["settings"][7][0] == [{"name": "client 7", "zone": "Asia/Tokyo"}]
+    assert answers["settings"][7][0] == {"name": "client 7", "zone": "Asia/Tokyo"}

@@ -102,7 +102,8 @@ def test_psql_s_commands_do_what_they_always_do(compare, postgres, folder):
 
 def bind(postgres, port, _number, ready):
     ready()
-    return run(psql(postgres, port, "-At"), "select $1::int + $2::int, $3 \\bind 1 2 it''s \\g\nselect $1 \\bind again \\g\n")
+    return run(psql(postgres, port, "-At"), "select $1::int + $2::int, $3 \\bind 1 2 'it''s' \\g\n"
+               "select $1 \\bind again \\g\n")
 
 
 def test_psql_binds_parameters(compare, postgres):
@@ -119,7 +120,8 @@ class Terminal:
     def __init__(self, arguments):
         self.master, terminal = pty.openpty()
         self.child = subprocess.Popen([str(argument) for argument in arguments], stdin=terminal, stdout=terminal,
-                                      stderr=terminal, start_new_session=True, env={**os.environ, "TERM": "dumb", "PAGER": ""})
+                                      stderr=terminal, start_new_session=True,
+                                      env={**os.environ, "TERM": "dumb", "PAGER": ""})
         os.close(terminal)
         os.set_blocking(self.master, False)
         self.output = ""
@@ -223,9 +225,10 @@ def bench(postgres, port, folder, number, text, protocol):
     has a thread of its own, for pgbench waits for PQprepare() with all other clients of its thread: one of
     them may have the very transaction open whose end a server is waited for."""
     file = folder / f"{number}.sql"
-    file.write_text(text.replace("SCRIPT", f"script {number}").replace("who = :client_id", f"who = 100 * {number} + :client_id"))
-    done = subprocess.run([postgres.bin / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "ana", "-M", protocol,
-                           "-f", file, "-c", "16", "-j", "16", "-t", "25", "main"],
+    text = text.replace("SCRIPT", f"script {number}")
+    file.write_text(text.replace("who = :client_id", f"who = 100 * {number} + :client_id"))
+    done = subprocess.run([postgres.bin / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "ana",
+                           "-M", protocol, "-f", file, "-c", "16", "-j", "16", "-t", "25", "main"],
                           text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0 and "ERROR" not in done.stderr, done.stderr
     assert "number of failed transactions: 0 (0.000%)" in done.stdout, done.stdout
@@ -233,7 +236,8 @@ def bench(postgres, port, folder, number, text, protocol):
 
 
 def benches(postgres, port, folder, protocol):
-    run(psql(postgres, port), "create table work.sums (who int primary key, n int); create table work.log (who int, n int, tag text);"
+    run(psql(postgres, port), "create table work.sums (who int primary key, n int);"
+        "create table work.log (who int, n int, tag text);"
         "insert into work.sums select 100 * s + c, 0 from generate_series(0, 1) s, generate_series(0, 15) c")
     texts = [WRITES, WRITES] if protocol == "simple" else [WRITES, PIPELINES]  # pipelines need the extended protocol
     return at_once(2, lambda number, ready: bench(postgres, port, folder, number, texts[number], protocol)) + \

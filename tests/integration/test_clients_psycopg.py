@@ -51,7 +51,11 @@ def again_and_again(pause, act):
 @contextlib.contextmanager
 def for_a_while(connection):
     """psycopg 3.1 waits for notifications for ever: a connection that waits too long is cut."""
-    cut = threading.Timer(PATIENCE, lambda: socket.socket(fileno=os.dup(connection.fileno())).shutdown(socket.SHUT_RDWR))
+    def shut():
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+
+    cut = threading.Timer(PATIENCE, shut)
     cut.start()
     try:
         yield

@@ -33,8 +33,9 @@ def barrier(postgres):
 # ---- what a client sees ----------------------------------------------------------------------
 
 
-def test_a_listener_keeps_no_server(postgres, pooler, wire, connect):
-    weir = pooler(default_pool_size=1)
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_listener_keeps_no_server(postgres, pooler, wire, connect, mode):
+    weir = pooler(default_pool_size=1, pool_mode=mode)
     listener, other = wire(weir, "ana"), connect(weir)
     assert kinds(listener.ask(query("listen news"))) == "CZ"
     assert other.execute("select count(*) from pg_listening_channels()").fetchone() == (0,)

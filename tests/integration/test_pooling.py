@@ -111,10 +111,10 @@ def test_transactions_of_many_clients_do_not_mix(postgres, weir):
     assert postgres.sql("select count(*), count(distinct n) from sums; drop table sums") == "100|20"
 
 
-def test_who_waited_longest_is_served_first(pooler, connect, wire):
+def test_who_waited_longest_is_served_first(postgres, pooler, connect, wire):
     weir = pooler(default_pool_size=1)
+    postgres.sql("drop sequence if exists turn; create sequence turn; grant all on sequence turn to public")
     holder = connect(weir, autocommit=False)
-    holder.execute("create temp sequence if not exists turn")
     waiting = [wire(weir, "ana") for _ in range(8)]
     holder.execute("select 1")
     for client in waiting:

@@ -56,7 +56,7 @@ def test_a_local_setting_ends_with_its_transaction(weir, connect):
     assert show(client, "timezone") == before
 
 
-def test_a_setting_the_server_does_not_report_keeps_its_server_and_is_gone_with_its_client(pooler, connect):
+def test_a_setting_the_server_does_not_report_is_gone_with_its_client(pooler, connect):
     weir = pooler(default_pool_size=1)
     client = connect(weir)
     client.execute("set work_mem to '77kB'")
@@ -97,10 +97,16 @@ def test_what_the_database_s_entry_says_holds_for_clients_that_say_nothing(poole
     client.socket.close()
 
 
-def test_an_unknown_startup_parameter_is_refused_unless_it_is_to_be_ignored(pooler):
-    weir = pooler(ignore_startup_parameters="extra_float_digits, search_path")
+def test_startup_parameters_may_be_ignored(pooler):
+    weir = pooler(ignore_startup_parameters="work_mem, options")
     client = Wire(weir.port)
-    client.login("ana", extra_float_digits="3")
+    client.login("ana", work_mem="77kB", options="-c statement_timeout=77s")
+    assert client.value("show work_mem") == "4MB"
+    assert client.value("show statement_timeout") == "0"
     client.socket.close()
-    with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter: options"):
-        psycopg.connect(weir.dsn(options="-c work_mem=1MB"))
+
+
+@pytest.mark.parametrize("options", ["-d 5", "-c", "-c work_mem", "nonsense"])
+def test_options_that_are_none_are_refused(weir, options):
+    with pytest.raises(psycopg.OperationalError, match="invalid command-line argument for server process"):
+        psycopg.connect(weir.dsn(options=options))

@@ -33,9 +33,10 @@ static struct metrics_view view_of(struct worker *w)
     struct metrics_states clients = {client_states, w->clients, 2};
     struct metrics_states servers = {server_states, w->servers, 2};
 
-    w->pools[0] = (struct metrics_pool_view){"shop", "bob", &w->bob, clients, servers, 0, 0, 5};
+    w->pools[0] = (struct metrics_pool_view){"shop",  "bob",   &w->bob, clients, servers,
+                                             servers, clients, 0,       0,       5};
     w->pools[1] = (struct metrics_pool_view){
-        "app", "ana", &w->ana, clients, servers, 2, 1500000 + w->ana.queries, 20};
+        "app", "ana", &w->ana, clients, servers, servers, clients, 2, 1500000 + w->ana.queries, 20};
     return (struct metrics_view){.version = "0.1.0",
                                  .counted = &w->process,
                                  .clients = clients,

@@ -292,11 +292,11 @@ Story(a_commit_that_fails_at_the_sync_is_that_syncs_error)
     the_server_is_free();
 }
 
-Story(what_cannot_follow_a_client_pins_it)
+Story(what_cannot_be_undone_pins_its_client_and_spoils_its_server)
 {
-    exchange("Query listen x", "CommandComplete LISTEN; ReadyForQuery I");
-    exchange("Query prepare", "CommandComplete PREPARE; ReadyForQuery I");
-    cr_assert_eq(relay.pinned, 1u << RELAY_PIN_STATEMENT | 1u << RELAY_PIN_LISTEN);
+    exchange("Query load 'x'", "CommandComplete LOAD; ReadyForQuery I");
+    cr_assert_eq(relay.pinned, 1u << RELAY_PIN_LIBRARY);
+    cr_assert(relay.tainted);
 }
 
 /* ---- clients without a server ------------------------------------------------------------ */

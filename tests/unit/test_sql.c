@@ -266,6 +266,7 @@ Test(sql, a_call_of_set_config_is_a_change_if_there_is_nothing_else)
           "1 select; call a=b; call c=d"},
          {"select set_config('a', 'b', false), set_config('c', 'd', true)", "1 select; call a=b"},
          {"select set_config('a', 'b', false) from t", "1 select? +sets; called a=b"},
+         {"select 1; select set_config('a', 'b', false)", "2 select? +sets; called a=b"},
          {"select set_config('a', 'b', false), 1", "1 select? +sets; called a=b"},
          {"select set_config('a', $1, false)", "1 select +sets; called a="},
          {"select set_config($1, 'b', false)", "1 select +sets; called ="},

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "drivers/postgres/wire.h"
 #include "proxy/fronts/postgres/auth.h"
+#include "proxy/fronts/postgres/brought.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/postgres/startup.h"
 
@@ -134,34 +134,6 @@ static void let_in(struct greeting *greeting)
     }
 }
 
-/* Servers report the encoding by one name; clients call it by many. */
-static struct slice canonical(enum parameters_name name, struct slice value)
-{
-    static const char *const utf8[] = {"utf8", "utf-8", "unicode"};
-
-    for (size_t i = 0; name == PARAMETERS_CLIENT_ENCODING && i < COUNT_OF(utf8); i++)
-        if (value.length == strlen(utf8[i]) &&
-            strncasecmp((const char *)value.at, utf8[i], value.length) == 0)
-            return SLICE("UTF8");
-    return value;
-}
-
-static const struct parameters *wanted_settings(const struct greeting *greeting,
-                                                const struct broker_place *place)
-{
-    struct slice rest = {greeting->parameters.at, greeting->parameters.length}, name, value;
-    const struct parameters *wanted = parameters_hold(place->standard);
-
-    while (startup_next_parameter(&rest, &name, &value)) {
-        enum parameters_name which = parameters_find(name);
-
-        if (which != PARAMETERS_COUNT)
-            wanted = parameters_change(&place->broker->home.parameters, wanted, which,
-                                       canonical(which, value));
-    }
-    return wanted;
-}
-
 enum err greeting_welcome(const struct greeting *greeting)
 {
     struct session *session = greeting->session;
@@ -172,12 +144,16 @@ enum err greeting_welcome(const struct greeting *greeting)
     if (session->slot == SESSION_NO_SLOT && (e = front_enroll(session->front, session)) != ERR_OK)
         return e;
     if (lease->backend != NULL) { /* its own, which knows all that it wants already */
-        lease->wanted = parameters_hold(lease->backend->parameters);
+        lease->wanted = parameters_hold(lease->backend->upkeep.settings.has);
         backend_write_parameters(lease->backend, &out);
     } else {
-        lease->wanted = wanted_settings(greeting, lease->place);
+        lease->wanted =
+            brought_settings(&lease->place->broker->home.parameters, lease->place->standard,
+                             (struct slice){greeting->parameters.at, greeting->parameters.length},
+                             with(greeting)->terms->config->settings.ignore_startup_parameters);
         bytes_add(&out, lease->place->welcome.at, lease->place->welcome.length);
     }
+    lease->own = parameters_hold(lease->wanted);
     for (unsigned i = 0; i < PARAMETERS_COUNT; i++)
         wire_add_parameter_status(&out, parameters_names[i],
                                   parameters_value(lease->wanted, (enum parameters_name)i));
@@ -324,35 +300,15 @@ static enum auth_type auth_type(const struct greeting *greeting)
     return AUTH_SCRAM_SHA_256;
 }
 
-static bool is_one_of(struct slice name, const char *list)
-{
-    size_t length;
-
-    for (; *list != '\0'; list += length) {
-        list += strspn(list, ", ");
-        length = strcspn(list, ", ");
-        if (length == name.length && strncasecmp(list, (const char *)name.at, length) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* What a client may ask for in its first packet. */
 static bool has_unsupported(const struct greeting *greeting, const struct startup *startup,
                             char *text, size_t size)
 {
     const char *ignored = with(greeting)->terms->config->settings.ignore_startup_parameters;
-    struct slice rest = startup->parameters, name, value;
 
     if (greeting->wishes.replication != NULL) /* its server is logged in to with all of it */
         return false;
-    while (startup_next_parameter(&rest, &name, &value))
-        if (parameters_find(name) == PARAMETERS_COUNT && !is_one_of(name, ignored)) {
-            snprintf(text, size, "unsupported startup parameter: %.*s", (int)name.length,
-                     (const char *)name.at);
-            return true;
-        }
-    return false;
+    return !brought_is_valid(startup->parameters, ignored, text, size);
 }
 
 /* False: it makes no sense, for the reason in text. */

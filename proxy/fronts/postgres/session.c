@@ -147,18 +147,6 @@ static void leave(struct session *session)
     stream_read(&session->stream);
 }
 
-static void write_error(struct session *session, const char *severity, enum err why,
-                        const char *text)
-{
-    struct wire_error error = {.severity = severity, .code = err_sqlstate(why), .message = text};
-    struct bytes out = {0};
-
-    wire_add_error(&out, &error);
-    if (!out.failed)
-        stream_write(&session->stream, &(struct slice){out.at, out.length}, 1);
-    bytes_free(&out);
-}
-
 void session_fail(struct session *session, enum err why, const char *text)
 {
     struct backend *backend = session->lease.backend;
@@ -174,7 +162,7 @@ void session_fail(struct session *session, enum err why, const char *text)
         session->front->with.metrics->protocol_violations++;
     detach(session);
     if (!cut) /* else our words would be taken for a part of a row */
-        write_error(session, "FATAL", why, text);
+        session_words_error(session, "FATAL", why, text);
     leave(session);
 }
 
@@ -266,6 +254,9 @@ static void obey(struct session *session, const struct relay_plan *plan)
     case RELAY_TOO_MANY_NAMES:
         session_fail(session, ERR_TOO_MANY_STATEMENTS, NULL);
         break;
+    case RELAY_REJECTED:
+        session_fail(session, ERR_NOT_SUPPORTED, "session_state = reject does not allow this");
+        break;
     case RELAY_BROKEN:
         snprintf(text, sizeof(text), "invalid frontend message: type 0x%02x, length %u",
                  plan->unknown_type, plan->unknown_length);
@@ -309,7 +300,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         used += now;
         /* Copied data may be the last its server was kept for, and nothing answers it (trap 23). */
         if (now > 0 && session->lease.backend != NULL &&
-            backend_may_be_left(session->lease.backend, &session->sent))
+            backend_is_due(session->lease.backend, &session->sent))
             on_turn(&session->lease);
     } while ((now > 0 || session->state != state) && used < in.length);
     session->in_bytes = false;
@@ -395,6 +386,9 @@ static void on_turn(struct broker_lease *lease)
             become(session, SESSION_WORKING);
         return;
     }
+    broker_see_to(lease);
+    if (lease->backend == NULL) /* it was lost, and that was told */
+        return;
     if (backend_may_be_left(lease->backend, &session->sent)) {
         broker_leave(lease, &session->sent);
         rest(session);
@@ -485,6 +479,7 @@ static void on_closed(struct stream *stream)
 
     list_remove(&front->sessions[session->state], &session->link);
     parameters_release(&front->with.broker->home.parameters, session->lease.wanted);
+    parameters_release(&front->with.broker->home.parameters, session->lease.own);
     front_strike_off(front, session);
     statement_names_clear(&session->sent.names);
     free(session);
@@ -568,7 +563,7 @@ const void *session_cancel(struct session *session)
 
     if (session->state == SESSION_QUEUEING) {
         broker_give_up(&session->lease);
-        write_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
+        session_words_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
         session->sent.refusing = true;
         session->sent.begun_failed = session->sent.begun_length > 0;
         session->held_back = true;

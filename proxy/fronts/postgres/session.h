@@ -96,6 +96,10 @@ void session_wait_for_cancel(struct session *session, const void *backend);
 void session_fail(struct session *session, enum err why, const char *text);
 void session_close(struct session *session);
 
+/* An error of ours, and nothing else happens: session_words.c. */
+void session_words_error(struct session *session, const char *severity, enum err why,
+                         const char *text);
+
 /* Somebody holds this session's key and wants its query to end. Gives the backend whose
  * cancel is under way; NULL: there is nothing to wait for. */
 const void *session_cancel(struct session *session);

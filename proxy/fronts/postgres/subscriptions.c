@@ -275,7 +275,7 @@ static bool enter_room(struct session *session, struct subscriptions *mine)
     const struct parameters *parameters = session->lease.place->standard;
 
     if (session->lease.backend != NULL)
-        parameters = session->lease.backend->parameters;
+        parameters = session->lease.backend->upkeep.settings.has;
     else if (session->lease.wanted != NULL)
         parameters = session->lease.wanted;
     if (mine->subscriber.subscriptions.length > 0)
@@ -471,7 +471,7 @@ void subscriptions_note(struct session *session, const struct relay_plan *plan)
         bytes_add(&mine->heard, cell.at, cell.length);
         bytes_add(&mine->heard, "", 1);
     }
-    if (plan->transactions > 0 && (relay->pinned & 1u << RELAY_PIN_LISTEN) != 0)
+    if (plan->transactions > 0 && relay->listening.begun)
         mine->committed = true;
     doubt_unlistened(mine, relay);
     if (plan->transactions > 0)
@@ -525,7 +525,7 @@ bool subscriptions_check(struct session *session)
     case UNCHECKED:
         mine->unlistened_all = false;
         bytes_free(&mine->unlistened);
-        if ((relay->pinned & 1u << RELAY_PIN_LISTEN) == 0 || relay_hears(relay)) {
+        if (!relay->listening.begun || relay_hears(relay)) {
             forget(mine);
             return false;
         }
@@ -536,6 +536,7 @@ bool subscriptions_check(struct session *session)
         relay->listening.elsewhere = false;
         if (!confirm(mine))
             return false;
+        relay->listening.begun = false;
         relay->pinned &= ~(1u << RELAY_PIN_LISTEN);
         mine->check = DEAFENING;
         return ask(session, "UNLISTEN *");

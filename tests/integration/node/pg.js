@@ -1,5 +1,5 @@
 'use strict';
-// npm's pg, and its cursor and stream. usage: node pg.js PORT
+// npm's pg, and its cursor and stream. usage: node pg.js PORT [SCENARIO...]
 
 const { Client, Pool } = require('pg');
 const Cursor = require('pg-cursor');
@@ -11,6 +11,7 @@ const CLIENTS = 30;
 
 async function connected(talk) {
   const client = new Client(server);
+  client.on('error', () => {}); // its queries fail too, and tell
   await client.connect();
   try {
     return await talk(client);
@@ -22,12 +23,14 @@ async function connected(talk) {
 // The same names for other texts, in every client.
 const named = (number, meet) => connected(async (client) => {
   const heard = [];
-  const text = ['select $1::int + 1 as answer', 'select $1::text as answer', 'select now() > $1::date as answer'][number % 3];
+  const text = `select ${['$1::int + 1', '$1::text', 'now() > $1::date'][number % 3]} as answer`;
   const value = [41, 'forty', '2026-01-01'][number % 3];
   for (let turn = 0; turn < 4; turn++) {
     heard.push((await client.query({ name: 'one', text, values: [value] })).rows[0].answer);
     const answers = await Promise.all([1, 2, 3].map((n) => // in line at the client
-      client.query({ name: `many ${n}`, text: `select ${n} * $1::int as n, 'of ${number}' as tag`, values: [number] })));
+      client.query({
+        name: `many ${n}`, text: `select ${n} * $1::int as n, 'of ${number}' as tag`, values: [number],
+      })));
     heard.push(...answers.map((answer) => answer.rows[0]));
     await meet();
   }
@@ -113,8 +116,9 @@ const cancels = (number, meet) => connected(async (client) => {
 async function pooled(number, meet) {
   if (number > 0) { return []; }
   const pool = new Pool({ ...server, max: 20, statement_timeout: 30000, application_name: 'pooled' });
+  const rest = "$1::int as n, current_setting('application_name') as who";
   const answers = await Promise.all(Array.from({ length: 200 }, (_, n) =>
-    pool.query({ name: `of ${n % 7}`, text: `select $1::int as n, current_setting('application_name') as who, ${n % 7} as kind`, values: [n] })));
+    pool.query({ name: `of ${n % 7}`, text: `select ${n % 7} as kind, ${rest}`, values: [n] })));
   await pool.end();
   return answers.map((answer) => answer.rows[0]);
 }

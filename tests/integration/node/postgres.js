@@ -1,5 +1,5 @@
 'use strict';
-// npm's postgres, which prepares what it sends. usage: node postgres.js PORT
+// npm's postgres, which prepares what it sends. usage: node postgres.js PORT [SCENARIO...]
 
 const postgres = require('postgres');
 const { SECONDS, failure, run, within } = require('./talk.js');
@@ -22,7 +22,8 @@ const queries = (number, meet) => connected(async (sql) => {
   const heard = [];
   for (let turn = 0; turn < 3; turn++) {
     const answers = await Promise.all([ // pipelined on a connection
-      sql`select ${number}::int + 1 as n`, sql`select ${`tag ${number}`} as tag`, sql`select ${[1, 2, number]}::int[] as list`,
+      sql`select ${number}::int + 1 as n`, sql`select ${`tag ${number}`} as tag`,
+      sql`select ${[1, 2, number]}::int[] as list`,
       sql`select ${sql.json({ number })}::jsonb as object`, sql`select ${new Date(0)}::timestamptz as moment`,
       sql`select n from generate_series(1, ${number % 4}::int) n`, sql`select ${Buffer.from([0, 255])}::bytea as raw`,
     ]);
@@ -60,7 +61,10 @@ const cursors = (number, meet) => connected(async (sql) => {
     heard.push(rows.length, rows[0].n);
   }
   await meet();
-  await sql`select n from generate_series(1, 1000) n`.cursor(10, (rows) => { heard.push(rows[0].n); return sql.CLOSE; });
+  await sql`select n from generate_series(1, 1000) n`.cursor(10, (rows) => {
+    heard.push(rows[0].n);
+    return sql.CLOSE;
+  });
   await sql`select n from generate_series(1, 5) n`.forEach((row) => { heard.push(row.n); });
   return heard;
 });
@@ -113,11 +117,14 @@ const cancels = (number, meet) => connected(async (sql) => {
 // Reserved, and with what it may be told at its start.
 const settings = (number, meet) => connected(async (sql) => {
   const reserved = await sql.reserve();
-  const heard = [[...await reserved`select current_setting('application_name') as name, current_setting('TimeZone') as zone`]];
+  const heard = [...await reserved`
+    select current_setting('application_name') as name, current_setting('TimeZone') as zone`];
   reserved.release();
   await meet();
   heard.push([...await sql`select current_setting('TimeZone') as zone, ${number}::int as n`]);
   return heard;
-}, { connection: { application_name: `client ${number}`, TimeZone: number % 2 ? 'Asia/Tokyo' : 'America/Lima' }, max: 2 });
+}, {
+  connection: { application_name: `client ${number}`, TimeZone: number % 2 ? 'Asia/Tokyo' : 'America/Lima' }, max: 2,
+});
 
 run(CLIENTS, { queries, transactions, cursors, copies, notifications, cancels, settings });

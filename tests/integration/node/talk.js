@@ -44,10 +44,17 @@ async function failure(promise) {
   }
 }
 
-// Each scenario(number, meet) with `count` clients. One that fails is told, and the next one runs.
+// Each scenario(number, meet) with `count` clients, or those that the arguments name. One that fails
+// is told, and the next one runs.
 async function run(count, scenarios) {
   const answers = {};
-  for (const [name, scenario] of Object.entries(scenarios)) {
+  const names = process.argv.length > 3 ? process.argv.slice(3) : Object.keys(scenarios);
+  process.on('unhandledRejection', (error) => {
+    console.error(error);
+    process.exitCode = 1;
+  });
+  for (const name of names) {
+    const scenario = scenarios[name];
     const meet = meeting(count);
     const clients = Array.from({ length: count }, async (_, number) => {
       try {
