@@ -217,7 +217,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
             backend->events->answer(backend, &plan);
         if (plan.repeat)
             repeat(backend);
-    } while ((now > 0 || plan.count > 0) && used < in.length);
+    } while ((now > 0 || plan.count > 0) && (used < in.length || relay_plan_is_full(&plan)));
 
     if (backend->state == BACKEND_CLOSING)
         return in.length;

@@ -25,6 +25,14 @@ bool owed_ends_in_batch(const struct owed *owed)
     return in_batch;
 }
 
+bool owed_is_ended_by_us(const struct owed *owed)
+{
+    for (unsigned i = 0; i < owed->length; i++)
+        if ((owed_entry(owed, i) & OWED_KIND) == OWED_SYNC)
+            return (owed_entry(owed, i) & OWED_OURS) != 0;
+    return false;
+}
+
 static bool completes(uint8_t entry)
 {
     uint8_t kind = entry & OWED_KIND;

@@ -22,6 +22,7 @@
 enum owed_kind {
     OWED_NOTHING = 0,
     OWED_PARSE, /* up to REFUSAL: the messages of a batch, which a Sync ends */
+    OWED_PARSE_UNNAMED,
     OWED_BIND,
     OWED_DESCRIBE,
     OWED_EXECUTE,
@@ -84,6 +85,9 @@ bool owed_holds(const struct owed *owed, uint8_t kind);
 /* Whether the last of it belongs to a batch that no Sync ends yet. A Query or FunctionCall ends
  * one too, but the server drops those when the batch fails. */
 bool owed_ends_in_batch(const struct owed *owed);
+
+/* Whether the Sync that comes next is ours: what stands before it, the client has not sent. */
+bool owed_is_ended_by_us(const struct owed *owed);
 
 void owed_push(struct owed *owed, uint8_t kind);
 /* A mark; COPY_DATA only if none stands at the end. */

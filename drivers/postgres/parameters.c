@@ -22,6 +22,7 @@ const char *const parameters_names[PARAMETERS_COUNT] = {
 struct parameters {
     UT_hash_handle hh; /* by text */
     size_t holders;
+    uint64_t reading;
     size_t length;
     uint16_t starts[PARAMETERS_COUNT]; /* of the values in text */
     uint16_t extras;                   /* ... of the extras, by name: a name, its value... */
@@ -58,6 +59,21 @@ void parameters_release(struct parameters_set *set, const struct parameters *p)
         return;
     HASH_DEL(set->all, own);
     free(own);
+}
+
+/* FNV-1a of all but the last, which no text depends on. */
+static uint64_t hash_reading(const char *text, size_t length)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3u;
+    return hash;
+}
+
+uint64_t parameters_reading(const struct parameters *p)
+{
+    return p->reading;
 }
 
 /* What parameters are made from. */
@@ -117,6 +133,7 @@ static const struct parameters *intern(struct parameters_set *set, const struct 
     memcpy(p->starts, draft->starts, sizeof(p->starts));
     p->extras = draft->extras;
     p->length = draft->length;
+    p->reading = hash_reading(draft->text, draft->starts[PARAMETERS_APPLICATION_NAME]);
     p->holders = 1;
     HASH_ADD_KEYPTR(hh, set->all, p->text, p->length, p);
     if (p->hh.tbl != NULL)

@@ -23,6 +23,7 @@
 #define DRIVERS_POSTGRES_PARAMETERS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/contract.h"
@@ -70,6 +71,10 @@ const struct parameters *parameters_change(struct parameters_set *set, const str
 
 const struct parameters *parameters_hold(const struct parameters *p);
 void parameters_release(struct parameters_set *set, const struct parameters *p);
+
+/* How SQL is read: a text means the same to two sessions where this is the same. Its literals are
+ * taken in when it is parsed, by client_encoding, TimeZone and the like. */
+uint64_t parameters_reading(const struct parameters *p);
 
 const char *parameters_value(const struct parameters *p, enum parameters_name name);
 

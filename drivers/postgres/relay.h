@@ -102,6 +102,12 @@ struct relay_plan {
     struct slice back;       /* relay_from_client: for the client itself, at once */
 };
 
+/* Then there may be more to answer without another byte. */
+static inline bool relay_plan_is_full(const struct relay_plan *plan)
+{
+    return plan->count == RELAY_MOST_SLICES;
+}
+
 /* Why a client keeps its server between transactions. */
 /* clang-format off */
 #define RELAY_PINS(X) \
@@ -155,6 +161,7 @@ struct relay_names {
     struct statement_set *set;        /* NULL: they are none of our business, and pin */
     size_t most;                      /* more than that, and the server forgets the oldest */
     struct statement_names on_server; /* as it has confirmed them */
+    uint64_t reading;                 /* how its texts are read now; the caller's to set */
     uint32_t batch;                   /* the number of the one being sent: a Sync ends it */
     bool unnamed;                     /* the unnamed statement there is the client's */
     bool unbound;                     /* it was parsed, and nothing was bound since */

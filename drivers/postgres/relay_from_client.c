@@ -80,6 +80,12 @@ static void account(struct relay *relay, uint8_t owed, uint8_t marks)
     owed_push(&relay->owed, owed | marks);
 }
 
+/* Only the client can end it, so it must not be made to wait for the answer. */
+static bool is_in_mid_copy(const struct relay *relay)
+{
+    return relay->copy == WIRE_COPY_IN_RESPONSE && !owed_holds(&relay->owed, OWED_COPY_END);
+}
+
 /* In statement mode: whether a request that is not answered yet stands between the server and this
  * message. What is meant for a COPY does not wait, for the COPY would; nor does a Sync within one,
  * which does nothing. Anything else there would be done behind the answer if the COPY has failed
@@ -171,14 +177,19 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
 
     if (reject == RELAY_REJECT_NOT_YET)
         return false;
+    if (to_nobody && relay->names.back_length > 0) /* there is room for all of them next time */
+        return false;
     /* On a server that is the client's to the end they are its own affair. */
     if ((relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) == 0 &&
-        !relay_names_see(relay, message, plan, &naming))
+        !relay_names_see(relay, message, plan, &naming)) {
+        if (plan->verdict == RELAY_WAITS && is_in_mid_copy(relay))
+            plan->verdict = RELAY_BROKEN;
         return false;
+    }
     relay_repeat_begin(relay, message, alone);
     if ((naming.marks & OWED_HERE) == 0 && reject == RELAY_REJECT_NOT)
         state_begin(&relay->state, message, relay->owed.asked, relay->skipping);
-    account(relay, asked[message.at[0]].owed, naming.marks);
+    account(relay, naming.kind != 0 ? naming.kind : asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
         relay_steps_answer_back(relay, plan);
     sent->swallow = (naming.marks & OWED_HERE) != 0;

@@ -62,6 +62,8 @@ static void on_error(struct relay *relay, struct slice body)
     relay->copy = 0;
     relay->listening.unlistening = false;
     relay->maybe_ignored = 0;
+    if (ANY_OF(OWED_PARSE_UNNAMED))
+        relay_names_unnamed(relay, false);
     if (relay->owed.length == 0 && (!relay->unsynced || relay->skipping))
         unexpected(relay);
     else if (ANY_OF(OWED_QUERY, OWED_FUNCTION)) { /* or to a Flush, and then that is dropped */
@@ -156,6 +158,8 @@ static void on_ready(struct relay *relay, uint8_t status, struct relay_plan *pla
     if (relay->names.unbound && ANY_OF(OWED_SYNC)) /* after a Query it is gone (trap 51) */
         relay->pinned |= 1u << RELAY_PIN_UNNAMED;
     relay->names.unbound = false;
+    if (ANY_OF(OWED_QUERY)) /* it destroys the unnamed statement (trap 51) */
+        relay_names_unnamed(relay, false);
     if (relay->owed.length > 0)
         pop(relay);
     relay->in_batch = false;
@@ -218,9 +222,9 @@ static void answer(struct relay *relay, struct slice message, struct relay_plan 
         expect(relay, ANY_OF(OWED_DESCRIBE), false);
         break;
     case WIRE_PARSE_COMPLETE:
-        if (!owed_head_is(&relay->owed, OWED_NAMED))
-            relay->names.unbound = relay->names.unnamed;
-        expect(relay, ANY_OF(OWED_PARSE), true);
+        if (ANY_OF(OWED_PARSE_UNNAMED))
+            relay_names_unnamed(relay, true);
+        expect(relay, ANY_OF(OWED_PARSE, OWED_PARSE_UNNAMED), true);
         break;
     case WIRE_BIND_COMPLETE:
         relay->names.unbound = false;
@@ -284,7 +288,8 @@ static bool is_for_nobody(const struct relay *relay, uint8_t type)
     bool quiet = owed_head_is(&relay->owed, OWED_QUIET) &&
                  (type == WIRE_PARSE_COMPLETE || type == WIRE_CLOSE_COMPLETE ||
                   type == WIRE_PARAMETER_DESCRIPTION || type == WIRE_ROW_DESCRIPTION ||
-                  type == WIRE_NO_DATA);
+                  type == WIRE_NO_DATA ||
+                  (type == WIRE_ERROR_RESPONSE && owed_is_ended_by_us(&relay->owed)));
 
     if (type == WIRE_NOTIFICATION_RESPONSE)
         return relay->nobody || !relay_hears(relay);

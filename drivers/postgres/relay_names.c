@@ -66,16 +66,19 @@ static void rename_if_needed(struct relay *relay, struct relay_plan *plan, const
 /* The client has that name already: the server is to say so, which must have it for that. */
 static bool see_parse_again(struct relay *relay, const struct seen *seen,
                             const struct statement *statement, const struct statement *mine,
-                            struct relay_plan *plan)
+                            struct relay_plan *plan, struct relay_naming *naming)
 {
-    const struct statement *found;
-    enum relay_sight sight = relay_steps_at_server(relay, &seen->name, &found);
+    struct relay_name as;
+    enum relay_place place = relay_steps_find_place(relay, &seen->name, mine, &as);
 
-    if (sight == RELAY_UNCLEAR)
+    if (place == RELAY_IS_UNCLEAR)
         return wait_for_answers(plan);
-    if (sight == RELAY_UNKNOWN && relay->status != 'E')
-        relay_steps_parse_ahead(relay, plan, mine, &seen->name);
-    relay_steps_add(relay, statement, &seen->name, &seen->name);
+    if (place == RELAY_IS_TAKEN)
+        relay_steps_close_ahead(relay, plan, &as);
+    if (place != RELAY_IS_THERE)
+        relay_steps_parse_ahead(relay, plan, mine, &as);
+    rename_if_needed(relay, plan, seen, &as, naming);
+    relay_steps_add(relay, statement, &seen->name, &as);
     return true;
 }
 
@@ -91,7 +94,7 @@ static bool see_new(struct relay *relay, const struct seen *seen, const struct s
     if (sight == RELAY_UNCLEAR)
         return wait_for_answers(plan);
     if (sight == RELAY_KNOWN)
-        return see_parse_again(relay, seen, statement, mine, plan);
+        return see_parse_again(relay, seen, statement, mine, plan, naming);
     place = relay_steps_find_place(relay, &seen->name, statement, &as);
     if (place == RELAY_IS_UNCLEAR)
         return wait_for_answers(plan);
@@ -116,8 +119,7 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
     bool now;
 
     if (seen->name.length == 0) {
-        relay->names.unnamed = true;
-        relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
+        naming->kind = OWED_PARSE_UNNAMED;
         return true;
     }
     if (relay->client->most_names > 0 && relay->client->names.count >= relay->client->most_names) {
@@ -126,8 +128,9 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
     }
     if (seen->length > WHOLE) /* it is not kept, so its client must stay where it is */
         relay->pinned |= 1u << RELAY_PIN_STATEMENT;
-    statement = seen->length > WHOLE ? statement_opaque(relay->names.set)
-                                     : statement_intern(relay->names.set, body);
+    statement = seen->length > WHOLE
+                    ? statement_opaque(relay->names.set)
+                    : statement_intern(relay->names.set, relay->names.reading, body);
     if (statement == NULL) {
         plan->verdict = RELAY_BROKEN;
         return false;
@@ -159,7 +162,7 @@ static bool see_use_of_mine(struct relay *relay, const struct seen *seen,
 
     if (place == RELAY_IS_UNCLEAR)
         return wait_for_answers(plan);
-    if (binds)
+    if (binds && !statement_is_opaque(mine)) /* only this server ever has that */
         judgement =
             relay_shapes_judge(relay, seen->ahead, &seen->name, &as, place == RELAY_IS_THERE);
     if (judgement == RELAY_PENDING)
@@ -201,13 +204,52 @@ static bool see_use(struct relay *relay, const struct seen *seen, struct relay_p
     return sight != RELAY_UNCLEAR || wait_for_answers(plan);
 }
 
-/* The unnamed one is the last anybody has parsed there. */
-static void see_use_of_unnamed(struct relay *relay, struct relay_plan *plan)
+/* Whether it is the client's: the last one that anybody has parsed there is. */
+static enum relay_sight look_at_unnamed(const struct relay *relay)
+{
+    bool earlier = false; /* than the last Sync: that may have come to nothing */
+
+    for (unsigned i = relay->owed.length; i-- > 0;) {
+        uint8_t kind = owed_entry(&relay->owed, i) & OWED_KIND;
+
+        if (kind == OWED_SYNC)
+            earlier = true;
+        else if (kind == OWED_PARSE_UNNAMED || kind == OWED_QUERY)
+            return earlier ? RELAY_UNCLEAR : kind == OWED_QUERY ? RELAY_UNKNOWN : RELAY_KNOWN;
+    }
+    return relay->names.unnamed ? RELAY_KNOWN : RELAY_UNKNOWN;
+}
+
+static bool see_use_of_unnamed(struct relay *relay, struct relay_plan *plan)
 {
     static const struct relay_name unnamed;
+    enum relay_sight sight = look_at_unnamed(relay);
 
-    if (!relay->names.unnamed)
+    if (sight == RELAY_UNKNOWN)
         relay_steps_close_ahead(relay, plan, &unnamed);
+    return sight != RELAY_UNCLEAR || wait_for_answers(plan);
+}
+
+void relay_names_unnamed(struct relay *relay, bool own)
+{
+    relay->names.unnamed = relay->names.unbound = own;
+    relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
+}
+
+/* Nobody else can use it. */
+static bool see_close_opaque(struct relay *relay, const struct seen *seen,
+                             const struct statement *mine, struct relay_plan *plan,
+                             struct relay_naming *naming)
+{
+    struct relay_name as;
+    enum relay_place place = relay_steps_find_place(relay, &seen->name, mine, &as);
+
+    if (place == RELAY_IS_UNCLEAR)
+        return wait_for_answers(plan);
+    rename_if_needed(relay, plan, seen, &as, naming);
+    naming->marks = OWED_NAMED;
+    relay_steps_add(relay, NULL, &seen->name, &as);
+    return true;
 }
 
 /* Others may use it: the server keeps it until it must go. */
@@ -222,6 +264,8 @@ static bool see_close(struct relay *relay, const struct seen *seen, struct relay
         return wait_for_answers(plan);
     if (sight == RELAY_UNKNOWN && there == RELAY_UNKNOWN)
         return true; /* it may be one of PREPARE */
+    if (sight == RELAY_KNOWN && statement_is_opaque(mine))
+        return see_close_opaque(relay, seen, mine, plan, naming);
     naming->marks = OWED_NAMED | OWED_HERE;
     relay_steps_add(relay, NULL, sight == RELAY_KNOWN ? &seen->name : NULL, NULL);
     return true;
@@ -309,10 +353,8 @@ static bool see_statement(struct relay *relay, const struct seen *seen, struct r
     case WIRE_CLOSE:
         return seen->name.length == 0 || see_close(relay, seen, plan, naming);
     default:
-        if (seen->name.length > 0)
-            return see_use(relay, seen, plan, naming);
-        see_use_of_unnamed(relay, plan);
-        return true;
+        return seen->name.length > 0 ? see_use(relay, seen, plan, naming)
+                                     : see_use_of_unnamed(relay, plan);
     }
 }
 
@@ -321,30 +363,21 @@ static bool has_room(const struct relay *relay)
     return relay->names.count <= RELAY_MOST_STEPS - MOST_AT_ONCE;
 }
 
-/* What follows a message of that type. */
-static void turn_the_page(struct relay *relay, uint8_t type)
-{
-    if (type == WIRE_SYNC) {
-        relay->names.batch++;
-        relay->names.bound.teaches = false;
-    }
-    if (type == WIRE_QUERY) { /* it destroys the unnamed one (trap 51) */
-        relay->names.unnamed = false;
-        relay->pinned &= ~(1u << RELAY_PIN_UNNAMED);
-    }
-}
-
 bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
                      struct relay_naming *naming)
 {
     struct relay_names *names = &relay->names;
     struct seen seen;
+    bool sql;
 
     *naming = (struct relay_naming){0};
-    if (!relay->skipping && names->set != NULL && relay_sql_is_likely(message) &&
-        !relay_sql_see(relay, message, plan, naming))
+    sql = !relay->skipping && names->set != NULL && relay_sql_is_likely(message);
+    if (sql && !relay_sql_see(relay, message, plan, naming))
         return false;
-    turn_the_page(relay, message.at[0]);
+    if (message.at[0] == WIRE_SYNC) {
+        names->batch++;
+        names->bound.teaches = false;
+    }
     if (relay->skipping || !is_about_statement(relay, message)) {
         names->anew = false;
         return true;
@@ -356,13 +389,15 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
         return true;
     }
     if (plan->count + MOST_SLICES > RELAY_MOST_SLICES ||
-        names->own_length + MOST_OWN > RELAY_MOST_OWN)
+        names->own_length + MOST_OWN > RELAY_MOST_OWN ||
+        (!has_room(relay) && names->back_length > 0))
         return false; /* there will be room when that has been sent */
     if (!has_room(relay))
         relay_steps_press(relay, plan);
     if (!has_room(relay))
         return wait_for_answers(plan);
-    if (!relay->unsynced && names->on_server.count > names->most)
+    /* Not what SQL is going to use, nor ahead of a message whose own step is there already. */
+    if (!relay->unsynced && names->on_server.count > names->most && !sql)
         relay_steps_evict(relay, plan);
     if (!see_statement(relay, &seen, plan, naming))
         return false;

@@ -38,7 +38,7 @@ static inline void relay_forward(struct relay_plan *plan, const uint8_t *at, siz
 
 static inline bool relay_has_room(const struct relay_plan *plan)
 {
-    return plan->count < RELAY_MOST_SLICES;
+    return !relay_plan_is_full(plan);
 }
 
 /* ---- names of statements: relay_names.c -------------------------------------------------- */
@@ -46,12 +46,16 @@ static inline bool relay_has_room(const struct relay_plan *plan)
 /* What relay_names_see makes of a message. */
 struct relay_naming {
     size_t replaced; /* bytes at its beginning that something in the plan stands for */
-    uint8_t marks;   /* beside what is owed for it; with OWED_HERE, it is not sent */
+    uint8_t kind;    /* of what is owed for it, if not what is for all of its type */
+    uint8_t marks;   /* beside that; with OWED_HERE, it is not sent */
 };
 
 /* Looks at the client's next message; what must go ahead of it is added to the plan. False: not
  * yet, for the reason in plan->verdict, or because more of it is needed. */
 bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
                      struct relay_naming *naming) MUST_CHECK;
+
+/* The unnamed statement is the client's own from now on, or is not there any more. */
+void relay_names_unnamed(struct relay *relay, bool own);
 
 #endif

@@ -61,19 +61,22 @@ static bool make_same(struct relay *relay, struct relay_plan *plan, const struct
     enum relay_sight at_server = relay_steps_at_server(relay, name, &there);
     enum relay_place place;
     struct relay_name as;
-    bool sound;
+    bool in_batch = relay->unsynced || owed_ends_in_batch(&relay->owed), sound;
 
     if (at_client == RELAY_UNCLEAR || at_server == RELAY_UNCLEAR)
         return false;
     place = mine != NULL ? relay_steps_find_place(relay, name, mine, &as) : RELAY_IS_TAKEN;
     sound = mine == there && (mine == NULL || place == RELAY_IS_THERE);
-    if (sound || relay->status == 'E' || relay->unsynced)
+    if (sound)
         return true;
+    if (relay->status == 'E') /* it will fail, unless that ends before */
+        return relay->owed.length == 0;
     if (there != NULL)
         relay_steps_close_ahead(relay, plan, name);
     if (mine != NULL)
         relay_steps_parse_ahead(relay, plan, mine, name);
-    end_ahead(relay, plan, is_query);
+    if (!in_batch)
+        end_ahead(relay, plan, is_query);
     return true;
 }
 
@@ -88,6 +91,8 @@ static void expect_change(struct relay *relay, const struct sql *sql, const stru
         return;
     step = relay_steps_add(relay, NULL, forgets ? name : NULL, forgets && is_query ? name : NULL);
     step->of_all = is_query && !forgets;
+    if (is_query) /* what follows does not share its fate */
+        relay->names.batch++;
     naming->marks = OWED_NAMED;
 }
 
@@ -108,7 +113,8 @@ bool relay_sql_see(struct relay *relay, struct slice message, struct relay_plan 
     named = sql.kind == SQL_PREPARE || sql.kind == SQL_EXECUTE || sql.kind == SQL_DEALLOCATE;
     if (!named && sql.kind != SQL_DISCARD_ALL)
         return true;
-    if (plan->count > 0) /* alone: there is always room for it then */
+    if (plan->count > 0 ||
+        relay->names.back_length > 0) /* alone: there is always room for it then */
         return false;
     if (relay->names.count > 0)
         relay_steps_press(relay, plan);

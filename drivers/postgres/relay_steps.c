@@ -119,6 +119,11 @@ void relay_steps_done(struct relay *relay)
     if (step->of_server)
         kept &=
             change(&names->on_server, (struct slice){step->as, step->as_length}, step->statement);
+    /* A SET before it has changed how it was read, or it was prepared before a SET. */
+    if (kept && step->of_server && step->statement != NULL &&
+        !statement_is_opaque(step->statement) &&
+        statement_reading(step->statement) != names->reading)
+        statement_names_distrust_newest(&names->on_server);
     if (step->of_client && relay->client != NULL)
         kept &= change(&relay->client->names, (struct slice){step->name, step->name_length},
                        step->statement);
@@ -234,23 +239,38 @@ static bool is_sound(struct relay *relay, const struct relay_name *name)
            statement_names_is_trusted(&relay->names.on_server, relay_steps_slice(name));
 }
 
-/* What the server calls, or is to call, the statement that its client calls name. */
+/* What a statement is called where its client's name is something else's. */
+static struct relay_name number_of(const struct statement *statement)
+{
+    char number[STATEMENT_NAME_MOST];
+    int length = snprintf(number, sizeof(number), "weir_%" PRIu64, statement_id(statement));
+
+    return relay_steps_name((struct slice){(const uint8_t *)number, (size_t)length});
+}
+
+/* What the server calls, or is to call, the statement that its client calls name. Where it had to
+ * have a number once, that name may be free again. */
 enum relay_place relay_steps_find_place(struct relay *relay, const struct relay_name *name,
                                         const struct statement *statement, struct relay_name *as)
 {
-    const struct statement *found;
-    enum relay_sight sight = relay_steps_at_server(relay, name, &found);
-    char number[STATEMENT_NAME_MOST];
-    int length;
+    const struct statement *found, *by_number;
+    enum relay_sight sight = relay_steps_at_server(relay, name, &found), numbered;
 
     *as = *name;
-    if (sight == RELAY_KNOWN && found != statement) { /* a clash: by its number */
-        length = snprintf(number, sizeof(number), "weir_%" PRIu64, statement_id(statement));
-        *as = relay_steps_name((struct slice){(const uint8_t *)number, (size_t)length});
-        sight = relay_steps_at_server(relay, as, &found);
-    }
     if (sight == RELAY_UNCLEAR)
         return RELAY_IS_UNCLEAR;
+    if (found != statement) {
+        struct relay_name number = number_of(statement);
+
+        numbered = relay_steps_at_server(relay, &number, &by_number);
+        if (numbered == RELAY_UNCLEAR)
+            return RELAY_IS_UNCLEAR;
+        if (sight == RELAY_UNKNOWN && by_number != statement)
+            return RELAY_IS_FREE;
+        *as = number;
+        sight = numbered;
+        found = by_number;
+    }
     if (sight == RELAY_UNKNOWN)
         return RELAY_IS_FREE;
     return found == statement && is_sound(relay, as) ? RELAY_IS_THERE : RELAY_IS_TAKEN;
@@ -303,6 +323,8 @@ void relay_steps_parse_ahead(struct relay *relay, struct relay_plan *plan,
 {
     struct slice body = statement_body(statement);
 
+    if (statement_is_opaque(statement)) /* it was not kept */
+        return;
     relay_steps_say_head(relay, plan, WIRE_PARSE, 1u + as->length + body.length);
     relay_steps_say_name(relay, plan, as);
     relay_forward(plan, body.at, body.length); /* the step holds it */
@@ -324,6 +346,8 @@ void relay_steps_evict(struct relay *relay, struct relay_plan *plan)
         if (relay_steps_at_server(relay, &oldest, &found) != RELAY_KNOWN)
             return; /* it is going already */
         statement_names_touch(&names->on_server, relay_steps_slice(&oldest));
+        if (statement_is_opaque(found)) /* it could not come back */
+            continue;
         relay_steps_close_ahead(relay, plan, &oldest);
     }
 }

@@ -12,7 +12,9 @@ struct statement {
     struct statement_set *set;
     uint64_t id;
     size_t holders;
-    bool opaque;    /* not in the set */
+    uint64_t reading;
+    bool opaque;    /* its body is not kept */
+    bool unlisted;  /* not in the set */
     uint32_t hints; /* of its text */
     size_t length;
     uint8_t body[];
@@ -65,23 +67,38 @@ const struct statement *statement_opaque(struct statement_set *set)
 
     if (s == NULL)
         return NULL;
-    s->opaque = true;
+    s->opaque = s->unlisted = true;
     s->hints = SQL_OPAQUE;
     return s;
 }
 
-const struct statement *statement_intern(struct statement_set *set, struct slice body)
+bool statement_is_opaque(const struct statement *statement)
 {
-    struct statement *s = NULL;
+    return statement->opaque;
+}
 
-    HASH_FIND(hh, set->all, body.at, body.length, s);
-    if (s != NULL)
-        return statement_hold(s);
+/* By body, with the reading mixed into the hash: two that are one there do not happen, and are told
+ * apart all the same. */
+const struct statement *statement_intern(struct statement_set *set, uint64_t reading,
+                                         struct slice body)
+{
+    struct statement *s = NULL, *found = NULL;
+    unsigned hash;
+
+    HASH_VALUE(body.at, body.length, hash);
+    hash ^= (unsigned)(reading ^ reading >> 32);
+    HASH_FIND_BYHASHVALUE(hh, set->all, body.at, body.length, hash, found);
+    if (found != NULL && found->reading == reading)
+        return statement_hold(found);
     s = create(set, body);
     if (s == NULL)
         return NULL;
     s->hints = hints_of(body);
-    HASH_ADD_KEYPTR(hh, set->all, s->body, s->length, s);
+    s->reading = reading;
+    s->unlisted = found != NULL;
+    if (s->unlisted)
+        return s;
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, set->all, s->body, s->length, hash, s);
     if (s->hh.tbl != NULL)
         return s;
     free(s);
@@ -100,7 +117,7 @@ void statement_release(const struct statement *statement)
 
     if (s == NULL || --s->holders > 0)
         return;
-    if (!s->opaque)
+    if (!s->unlisted)
         HASH_DEL(s->set->all, s);
     free(s);
 }
@@ -113,6 +130,11 @@ uint32_t statement_hints(const struct statement *statement)
 struct slice statement_body(const struct statement *statement)
 {
     return (struct slice){statement->body, statement->length};
+}
+
+uint64_t statement_reading(const struct statement *statement)
+{
+    return statement->reading;
 }
 
 uint64_t statement_id(const struct statement *statement)
@@ -213,6 +235,12 @@ void statement_names_distrust(struct statement_names *names)
 {
     for (struct statement_name *n = names->oldest; n != NULL; n = n->newer)
         n->distrusted = true;
+}
+
+void statement_names_distrust_newest(struct statement_names *names)
+{
+    if (names->newest != NULL)
+        names->newest->distrusted = true;
 }
 
 bool statement_names_is_trusted(const struct statement_names *names, struct slice name)

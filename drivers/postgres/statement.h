@@ -1,12 +1,13 @@
 /*
  * drivers/postgres/statement.h - prepared statements, and what they are called.
  *
- * A statement is its text and the types of its parameters (trap 49): each is kept once, so
+ * A statement is its text, the types of its parameters (trap 49), and how its literals are read
+ * (parameters_reading): each is kept once, so
  * two are the same if they are the same pointer. A list of names (struct statement_names) is
  * what somebody calls them: a client, in any number of sessions, or a server connection,
  * which keeps the names in the order of their last use.
  *
- *      s = statement_intern(set, body);                   body: a Parse without its name
+ *      s = statement_intern(set, reading, body);          body: a Parse without its name
  *      statement_names_put(&server, SLICE("s1"), s);      holds s
  *      if (statement_names_find(&server, name) == s)      the server knows it by that name
  *      while (server.count > most)
@@ -41,9 +42,11 @@ struct statement_set {
 };
 
 /* Gives; NULL for want of memory. */
-const struct statement *statement_intern(struct statement_set *set, struct slice body) MUST_CHECK;
+const struct statement *statement_intern(struct statement_set *set, uint64_t reading,
+                                         struct slice body) MUST_CHECK;
 /* One like no other, of which nothing is known. Gives; NULL for want of memory. */
 const struct statement *statement_opaque(struct statement_set *set) MUST_CHECK;
+bool statement_is_opaque(const struct statement *statement);
 const struct statement *statement_hold(const struct statement *statement);
 void statement_release(const struct statement *statement);
 
@@ -51,6 +54,7 @@ void statement_release(const struct statement *statement);
 struct slice statement_body(const struct statement *statement);
 /* The hints of its text (sql.h): enum sql_hint. */
 uint32_t statement_hints(const struct statement *statement);
+uint64_t statement_reading(const struct statement *statement);
 /* No other statement of its set has had that. */
 uint64_t statement_id(const struct statement *statement);
 
@@ -74,6 +78,7 @@ bool statement_names_put(struct statement_names *names, struct slice name,
 /* They may not mean that any more, until they are put again; nor can one that was put when the set
  * was younger. */
 void statement_names_distrust(struct statement_names *names);
+void statement_names_distrust_newest(struct statement_names *names);
 bool statement_names_is_trusted(const struct statement_names *names, struct slice name);
 
 /* What its rows look like to whoever calls it so (shape.h), until it is put again. Setting one of a

@@ -110,6 +110,17 @@ static void note_other(struct upkeep *upkeep, struct relay *relay, const char *a
         pin(relay, RELAY_PIN_SETTING);
 }
 
+/* It is told behind what was parsed meanwhile. What we have set ourselves was known before. */
+static void note_reading(struct relay *relay, const struct parameters *has)
+{
+    uint64_t reading = parameters_reading(has);
+
+    if (owed_head_is_ours(&relay->owed) || reading == relay->names.reading)
+        return;
+    relay->names.reading = reading;
+    statement_names_distrust(&relay->names.on_server);
+}
+
 /* A ParameterStatus: name and value, each with its NUL. */
 static void note_parameter(struct upkeep *upkeep, struct relay *relay, const PGconn *conn,
                            struct slice body, bool leased)
@@ -127,8 +138,10 @@ static void note_parameter(struct upkeep *upkeep, struct relay *relay, const PGc
         following_report(&upkeep->settings, reported, value);
     else if (leased)
         note_other(upkeep, relay, PQparameterStatus(conn, (const char *)name.at), name, value);
-    if (leased && reported != PARAMETERS_COUNT)
+    if (leased && reported != PARAMETERS_COUNT) {
         note_oddities(relay, upkeep->settings.has);
+        note_reading(relay, upkeep->settings.has);
+    }
 }
 
 /* What a session makes that makes temporary things by default, no text says. */
@@ -204,6 +217,7 @@ void upkeep_lease(struct upkeep *upkeep, struct relay *relay, const struct param
     following_lease(&upkeep->settings, wanted, own);
     relay->state.mode = (uint8_t)mode;
     upkeep->failed = 0;
+    relay->names.reading = parameters_reading(upkeep->settings.wanted);
     note_oddities(relay, upkeep->settings.wanted);
     note_path(upkeep, relay);
 }

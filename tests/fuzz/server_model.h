@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "choices.h"
 #include "drivers/postgres/wire.h"
 
 enum {
@@ -28,20 +29,6 @@ enum {
     MODEL_NOBODY = 0,    /* the tag of what nobody asked for */
     MODEL_OURS = 0xff,   /* ... and of what weir asked itself */
 };
-
-/* What the fuzzer has chosen; zeros when it has chosen no more. */
-struct choices {
-    const uint8_t *at;
-    size_t length;
-};
-
-static uint8_t choose(struct choices *choices)
-{
-    if (choices->length == 0)
-        return 0;
-    choices->length--;
-    return *choices->at++;
-}
 
 struct tagged {
     struct bytes bytes, tags;
@@ -76,13 +63,6 @@ static void tagged_add(struct tagged *to, const void *from, size_t length, uint8
     tags = bytes_extend(&to->tags, length);
     REQUIRE(tags != NULL);
     memset(tags, tag, length);
-}
-
-static void bytes_drop(struct bytes *bytes, size_t length)
-{
-    if (length > 0)
-        memmove(bytes->at, bytes->at + length, bytes->length - length);
-    bytes->length -= length;
 }
 
 static void tagged_drop(struct tagged *from, size_t length)

@@ -252,7 +252,7 @@ static void server_goes_on(void)
         forget(&kept_server, used);
         transactions += plan.transactions;
         verdict = plan.verdict;
-    } while ((used > 0 || plan.count > 0) && kept_server.length > 0);
+    } while ((used > 0 || plan.count > 0) && (kept_server.length > 0 || relay_plan_is_full(&plan)));
 }
 
 static void in_pieces(struct bytes *all, struct bytes *kept, void (*go_on)(void))

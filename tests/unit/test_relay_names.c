@@ -88,6 +88,18 @@ Story(to_parse_a_name_twice_is_an_error_on_any_server)
     exchange("Bind s1; Execute; Sync", SERVED);
 }
 
+Story(even_where_another_has_taken_its_name)
+{
+    prepare("s1", "other");
+    another_client_comes();
+    prepare("x", "nothing");
+    client_sends("Parse s1 mine; Sync");
+    server_sends("ParseComplete; ReadyForQuery I");
+    at_server.length = at_client.length = 0;
+    client_sends("Parse s1 more; Sync");
+    server_gets("Parse weir_3 more; Sync");
+}
+
 Story(in_one_batch_it_is_made_and_used_and_closed)
 {
     client_sends("Parse s1 a; Bind s1; Execute; Close S s1; Parse s1 b; Bind s1; Execute; Sync");
