@@ -5,6 +5,17 @@
 #include "drivers/postgres/relay_steps.h"
 #include "drivers/postgres/sql.h"
 
+/* Few texts are read. */
+static bool is_likely(struct slice text)
+{
+    static const char *const beginnings[] = {"be", "st", "co", "en", "ro", "ab"};
+
+    for (size_t i = 0; i < COUNT_OF(beginnings) && text.length >= 3; i++)
+        if ((text.at[0] | 0x20) == beginnings[i][0] && (text.at[1] | 0x20) == beginnings[i][1])
+            return text.length <= RELAY_MOST_BEGIN;
+    return false;
+}
+
 /* What a Query does to its transaction; SQL_OTHER: something, or it is not clear. */
 static enum sql_kind kind_of(struct slice message, struct slice *text)
 {
@@ -14,7 +25,7 @@ static enum sql_kind kind_of(struct slice message, struct slice *text)
     if (message.at[0] != WIRE_QUERY || text->length < 2 || text->at[text->length - 1] != '\0')
         return SQL_OTHER;
     text->length--;
-    if (text->length > RELAY_MOST_BEGIN || strchr("bBsScCeErRaA", text->at[0]) == NULL)
+    if (!is_likely(*text))
         return SQL_OTHER;
     sql_begin(&sql);
     sql_feed(&sql, *text);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "drivers/postgres/parameters.h"
+#include "drivers/postgres/sql_plain.h"
 #include "drivers/postgres/wire.h"
 
 /* Each hint, and what to ask for it. */
@@ -14,6 +15,8 @@ static const struct {
     {SQL_HOLD, STATE_CURSORS},    {SQL_LISTENS, STATE_LISTENS}, {SQL_PREPARES, STATE_PREPARED},
     {SQL_OPAQUE, STATE_ANYTHING},
 };
+
+enum { FIRST_WORD = 6 }; /* of what sql_plain is about */
 
 enum {
     TO_ASK = SQL_SETS | SQL_LOCKS | SQL_TEMP | SQL_HOLD | SQL_LISTENS | SQL_PREPARES | SQL_OPAQUE |
@@ -162,6 +165,22 @@ static void bind_statement(struct state *state, struct slice message, bool dropp
         state->hints |= (known ? state->statement : SQL_OPAQUE) & TO_ASK;
 }
 
+/* Of a text of no consequence the first word says as much as the whole. */
+static void skip_plain(struct state *state, struct slice message)
+{
+    size_t head = WIRE_HEADER_SIZE + state->in_name, length = 1 + (size_t)bytes_u32(message.at + 1);
+    const uint8_t *nul;
+
+    state->skipping = false;
+    if (message.length < length || length <= head || state->is_named)
+        return;
+    nul = memchr(message.at + head, '\0', length - head);
+    state->skipping = nul != NULL && sql_plain((struct slice){message.at + head,
+                                                              (size_t)(nul - message.at) - head});
+    if (state->skipping)
+        sql_feed(&state->sql, (struct slice){message.at + head, FIRST_WORD});
+}
+
 void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped)
 {
     const uint8_t *body = message.at + WIRE_HEADER_SIZE;
@@ -179,6 +198,7 @@ void state_begin(struct state *state, struct slice message, uint32_t request, bo
         state->is_dropped = dropped;
         state->request = request;
         sql_begin(&state->sql);
+        skip_plain(state, message);
         break;
     case WIRE_BIND:
         bind_statement(state, message, dropped);
@@ -199,7 +219,7 @@ void state_feed(struct state *state, struct slice body)
 {
     const uint8_t *nul;
 
-    if (state->reading == 0)
+    if (state->reading == 0 || state->skipping)
         return;
     if (state->in_name) {
         nul = memchr(body.at, '\0', body.length);

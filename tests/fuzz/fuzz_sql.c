@@ -1,13 +1,14 @@
 /*
  * Any text, and texts put together from words that matter, read whole, byte by byte and in
  * random pieces. What is said of them must be the same, and within its limits. With a comment
- * or blanks between its words it is the same, too.
+ * or blanks between its words it is the same, too. And what is called plain is.
  */
 #include "fuzz.h"
 
 #include <string.h>
 
 #include "drivers/postgres/sql.h"
+#include "drivers/postgres/sql_plain.h"
 
 enum { LONGEST = 8192 };
 
@@ -131,6 +132,19 @@ static void check(const uint8_t *text, size_t length, const uint8_t *pieces, siz
     must_be_the_same();
 }
 
+/* What is called plain is of no consequence, however it is read. */
+static void check_plain(const uint8_t *text, size_t length)
+{
+    if (!sql_plain((struct slice){text, length}))
+        return;
+    sql_begin(&whole);
+    sql_feed(&whole, (struct slice){text, length});
+    sql_end(&whole);
+    REQUIRE(whole.statements == 1 && whole.changes_length == 0);
+    REQUIRE((whole.hints & ~(uint32_t)SQL_EXECUTES) == 0);
+    REQUIRE(whole.kind == SQL_SELECT || whole.kind == SQL_OTHER);
+}
+
 static size_t write_words(uint8_t *text, const uint8_t *data, size_t size)
 {
     size_t length = 0;
@@ -148,9 +162,11 @@ static size_t write_words(uint8_t *text, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t text[LONGEST];
+    static uint8_t text[LONGEST + 8];
 
     check(data, size, data, size < 7 ? size : 7);
     check(text, write_words(text, data, size), data, size < 7 ? size : 7);
+    memcpy(text, "select ", 7);
+    check_plain(text, 7 + write_words(text + 7, data, size));
     return 0;
 }
