@@ -115,11 +115,11 @@ def test_a_batch_that_fails_after_its_client_has_gone_is_ended(pooler, wire):
 
 
 def test_a_client_whose_copy_failed_in_mid_message_gives_its_server_back(postgres, pooler, wire):
-    postgres.sql("create table if not exists copied (a int); grant all on copied to public")
+    postgres.sql("create table if not exists half_copied (a int); grant all on half_copied to public")
     weir = pooler(default_pool_size=1)
     client, other = wire(weir, "ana"), wire(weir, "ana")
     half = copy_data(b"x" * 100)
-    client.send(query("copy copied from stdin"))
+    client.send(query("copy half_copied from stdin"))
     client.read_until("G")
     client.send(copy_data(b"not a number\n"), half[:50])
     client.read_until("Z")

@@ -72,6 +72,12 @@ LOST_SERVER = (psycopg.errors.AdminShutdown, psycopg.OperationalError, asyncpg.A
                asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, ConnectionError)
 
 
+def is_lost(failure):
+    """psycopg's pipeline, which meets the end when it is left, has no error of its own for it."""
+    bare = type(failure) is psycopg.DatabaseError and "closed the connection" in str(failure)
+    return bare or isinstance(failure, LOST_SERVER)
+
+
 async def live(client, session):
     """One session after another until the end; a server that was killed ends one, nothing else may."""
     world = client.world
@@ -80,7 +86,9 @@ async def live(client, session):
         client.asked_at = time.monotonic()
         try:
             await session(client)
-        except LOST_SERVER as failure:
+        except Exception as failure:
+            if not is_lost(failure):
+                raise
             text = str(failure)
             client.note("<-", text)
             if not any(word in text for word in ("administrator command", "closed", "does not exist", "unexpectedly")):
