@@ -158,8 +158,14 @@ static bool see_use_of_mine(struct relay *relay, const struct seen *seen,
     bool binds = seen->message.at[0] == WIRE_BIND;
     enum relay_judgement judgement = RELAY_FITS;
     struct relay_name as;
-    enum relay_place place = relay_steps_find_place(relay, &seen->name, mine, &as);
+    enum relay_place place;
 
+    mine = relay_steps_reread(relay, &seen->name, mine);
+    if (mine == NULL) {
+        plan->verdict = RELAY_BROKEN;
+        return false;
+    }
+    place = relay_steps_find_place(relay, &seen->name, mine, &as);
     if (place == RELAY_IS_UNCLEAR)
         return wait_for_answers(plan);
     if (binds && !statement_is_opaque(mine)) /* only this server ever has that */

@@ -248,6 +248,27 @@ static struct relay_name number_of(const struct statement *statement)
     return relay_steps_name((struct slice){(const uint8_t *)number, (size_t)length});
 }
 
+const struct statement *relay_steps_reread(struct relay *relay, const struct relay_name *name,
+                                           const struct statement *mine)
+{
+    struct statement_names *names = &relay->client->names;
+    struct slice text = relay_steps_slice(name);
+    uint64_t told = statement_names_shape(names, text);
+    const struct statement *now;
+
+    if (statement_is_opaque(mine) || statement_reading(mine) == relay->names.reading ||
+        newest(&relay->names, text, true) != NULL)
+        return mine;
+    now = statement_intern(relay->names.set, relay->names.reading, statement_body(mine));
+    if (now == NULL || !statement_names_put(names, text, now)) {
+        relay->tainted = relay->dying = true;
+        return NULL;
+    }
+    statement_names_set_shape(names, text, told);
+    statement_release(now); /* its name holds it */
+    return now;
+}
+
 /* What the server calls, or is to call, the statement that its client calls name. Where it had to
  * have a number once, that name may be free again. */
 enum relay_place relay_steps_find_place(struct relay *relay, const struct relay_name *name,

@@ -40,6 +40,12 @@ enum relay_sight relay_steps_at_client(struct relay *relay, const struct relay_n
 enum relay_sight relay_steps_at_server(struct relay *relay, const struct relay_name *name,
                                        const struct statement **found);
 
+/* What the client calls name it has prepared before it has changed how texts are read: from now on
+ * it is the same text as it is read now, for that is how a server must prepare it. NULL for want of
+ * memory. */
+const struct statement *relay_steps_reread(struct relay *relay, const struct relay_name *name,
+                                           const struct statement *mine);
+
 /* What the server calls, or is to call, the statement that its client calls name. */
 enum relay_place relay_steps_find_place(struct relay *relay, const struct relay_name *name,
                                         const struct statement *statement, struct relay_name *as);

@@ -65,6 +65,20 @@ Story(who_knows_the_rows_is_served_where_they_look_the_same)
     exchange(USE, SERVED);
 }
 
+/* A client that has set its time zone since: how the text is read now is how it is prepared from
+ * now on, and once is enough. */
+Story(it_is_prepared_once_as_it_is_read_now)
+{
+    learn("RowDescription a");
+    the_client_gets_a_new_server();
+    relay.names.reading = 1;
+    client_sends(USE);
+    server_is_asked(AHEAD, PARSED("RowDescription a"));
+    client_gets("");
+    it_is_served();
+    exchange(USE, SERVED);
+}
+
 Story(and_told_where_they_look_otherwise)
 {
     learn("RowDescription a");
