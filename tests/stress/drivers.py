@@ -78,6 +78,10 @@ def is_lost(failure):
     return bare or isinstance(failure, LOST_SERVER)
 
 
+LOST_WORDS = ("administrator command", "closed", "does not exist", "unexpectedly",
+              "pipeline mode while busy")  # psycopg, as it says before PostgreSQL itself
+
+
 async def live(client, session):
     """One session after another until the end; a server that was killed ends one, nothing else may."""
     world = client.world
@@ -91,7 +95,7 @@ async def live(client, session):
                 raise
             text = str(failure)
             client.note("<-", text)
-            if not any(word in text for word in ("administrator command", "closed", "does not exist", "unexpectedly")):
+            if not any(word in text for word in LOST_WORDS):
                 client.accuse(f"failed with {failure!r}")
             world.killed()
         client.asked_at = None
