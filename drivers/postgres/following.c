@@ -41,9 +41,14 @@ const struct parameters *following_leave(struct following *f)
 
 /* ---- to the server ----------------------------------------------------------------------- */
 
+bool following_differs(const struct following *f)
+{
+    return f->wanted != NULL && f->wanted != f->has && f->coming == NULL;
+}
+
 bool following_write(struct following *f, struct bytes *sql)
 {
-    if (f->wanted == NULL || f->wanted == f->has || f->coming != NULL)
+    if (!following_differs(f))
         return false;
     parameters_write_sets(f->has, f->wanted, sql);
     if (sql->length <= 1)

@@ -39,6 +39,8 @@ const struct parameters *following_leave(struct following *f) MUST_CHECK;
 
 /* Adds the SQL that makes the server as its client wants it. False: there is nothing to do. */
 bool following_write(struct following *f, struct bytes *sql) MUST_CHECK;
+/* Whether it would. */
+bool following_differs(const struct following *f);
 void following_arrived(struct following *f);
 void following_failed(struct following *f);
 

@@ -209,6 +209,7 @@ struct relay {
     bool by_statement;      /* transaction blocks are not allowed; the caller's to set */
     bool in_block;          /* ... and there is one: its ReadyForQuery was kept back */
     bool question;          /* what we asked is a question, which may fail ... */
+    bool restoring;         /* ... and the client waits for it: its settings come behind */
     bool unanswered;        /* ... and has */
     uint32_t maybe_ignored; /* Syncs sent in mid-COPY, which the server may have ignored */
     uint32_t pinned;        /* a bit for each enum relay_pin */

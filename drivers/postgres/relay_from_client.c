@@ -119,7 +119,8 @@ static enum relay_verdict judge(struct relay *relay, struct slice message, struc
         return RELAY_TERMINATED;
     if (relay == NULL)
         return asked[type].idle_is_fine ? RELAY_GO_ON : RELAY_NEEDS_SERVER;
-    if (relay->owed.length >= OWED_MOST - MOST_AT_ONCE || relay_repeat_holds(relay))
+    if (relay->owed.length >= OWED_MOST - MOST_AT_ONCE || relay_repeat_holds(relay) ||
+        (relay->question && relay->restoring))
         return RELAY_WAITS;
     return take_turns(relay, type);
 }

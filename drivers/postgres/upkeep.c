@@ -261,6 +261,8 @@ bool upkeep_next(struct upkeep *upkeep, struct relay *relay, struct bytes *out)
         pin(relay, RELAY_PIN_SETTING);
     if (relay->pinned & for_good) /* it is kept whatever the answer is */
         kinds = 0;
+    /* What the client sends meanwhile would go behind the question, and ahead of its settings. */
+    relay->restoring = kinds != 0 && following_differs(&upkeep->settings);
     if (kinds != 0)
         ask(upkeep, relay, kinds, out);
     else if (relay->pinned != 0)

@@ -155,3 +155,16 @@ def test_pipelined_settings_and_queries_keep_their_order(one, wire):
         assert rows == [str(turn)] * 2
         assert second.value("select coalesce(current_setting('app.turn', true), '')") == ""
         assert first.value("show app.turn") == str(turn)
+
+
+def test_a_reset_while_pinned_goes_back_to_what_the_client_brought(postgres, pooler, wire):
+    """The server is asked what is left of the pins; what comes next must not overtake the settings."""
+    client = wire(pooler(default_pool_size=1), "ana", application_name="mine", options="-c work_mem=1597kB")
+    client.ask(query("create temp table kept as select 1"))
+    with Wire(postgres.port) as admin:
+        admin.login("postgres")
+        admin.ask(query("begin; lock table pg_catalog.pg_class in access exclusive mode"))
+        client.ask(query("reset all"))  # and now the question waits for the lock
+        client.send(query("select current_setting('work_mem') || current_setting('application_name')"))
+        admin.ask(query("commit"))
+    assert [each.cells() for each in client.read_until("Z") if each.kind == "D"] == [["1597kBmine"]]
