@@ -8,7 +8,6 @@ BIND_FOR_BINARY = message("B", b"\0s\0" + struct.pack("!hhhh", 0, 0, 1, 1))
 
 
 @pytest.mark.weir_only
-@pytest.mark.xfail(strict=True, reason="a server that did not know the statement prepares it for the new types in silence")
 def test_new_types_are_not_read_as_the_old_ones(postgres, weir):
     """JDBC describes a statement once, and would read eight bytes as an int of four."""
     for target in (postgres, weir):
