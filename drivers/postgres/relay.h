@@ -51,7 +51,7 @@ enum {
     RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
     RELAY_MOST_BACK = 160, /* ... and back to the client */
     RELAY_MOST_STEPS = 32,
-    RELAY_MOST_BEGIN = 70,      /* ... of a BEGIN that waits for what follows */
+    RELAY_MOST_BEGIN = 50,      /* ... of a BEGIN that waits for what follows */
     RELAY_MOST_REPEATED = 2048, /* bytes of a batch that can be sent again */
 };
 

@@ -166,19 +166,25 @@ static void bind_statement(struct state *state, struct slice message, bool dropp
 }
 
 /* Of a text of no consequence the first word says as much as the whole. */
-static void skip_plain(struct state *state, struct slice message)
+static void begin_text(struct state *state, struct slice message)
 {
     size_t head = WIRE_HEADER_SIZE + state->in_name, length = 1 + (size_t)bytes_u32(message.at + 1);
-    const uint8_t *nul;
+    struct slice text = {message.at + head, 0};
+    const uint8_t *nul = NULL;
 
-    state->skipping = false;
-    if (message.length < length || length <= head || state->is_named)
+    if (message.length >= length && length > head && !state->is_named)
+        nul = memchr(text.at, '\0', length - head);
+    if (nul != NULL)
+        text.length = (size_t)(nul - text.at);
+    state->skipping = nul != NULL && sql_plain(text);
+    if (state->skipping && message.at[0] == WIRE_QUERY) { /* there is nothing to come to an end */
+        state->reading = 0;
+        state->rejects = false;
         return;
-    nul = memchr(message.at + head, '\0', length - head);
-    state->skipping = nul != NULL && sql_plain((struct slice){message.at + head,
-                                                              (size_t)(nul - message.at) - head});
+    }
+    sql_begin(&state->sql);
     if (state->skipping)
-        sql_feed(&state->sql, (struct slice){message.at + head, FIRST_WORD});
+        sql_feed(&state->sql, (struct slice){text.at, FIRST_WORD});
 }
 
 void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped)
@@ -197,8 +203,7 @@ void state_begin(struct state *state, struct slice message, uint32_t request, bo
         state->reading = message.at[0];
         state->is_dropped = dropped;
         state->request = request;
-        sql_begin(&state->sql);
-        skip_plain(state, message);
+        begin_text(state, message);
         break;
     case WIRE_BIND:
         bind_statement(state, message, dropped);

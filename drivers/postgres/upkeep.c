@@ -70,6 +70,8 @@ static bool is_odd(const char *encoding)
     static const char *const odd[] = {"SJIS",    "BIG5",  "GBK",           "UHC",
                                       "GB18030", "JOHAB", "SHIFT_JIS_2004"};
 
+    if (strcmp(encoding, "UTF8") == 0) /* nearly always */
+        return false;
     for (size_t i = 0; i < COUNT_OF(odd); i++)
         if (strcasecmp(encoding, odd[i]) == 0)
             return true;
