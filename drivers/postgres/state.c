@@ -16,8 +16,6 @@ static const struct {
     {SQL_OPAQUE, STATE_ANYTHING},
 };
 
-enum { FIRST_WORD = 6 }; /* of what sql_plain is about */
-
 enum {
     TO_ASK = SQL_SETS | SQL_LOCKS | SQL_TEMP | SQL_HOLD | SQL_LISTENS | SQL_PREPARES | SQL_OPAQUE |
              SQL_ENDS,
@@ -165,7 +163,18 @@ static void bind_statement(struct state *state, struct slice message, bool dropp
         state->hints |= (known ? state->statement : SQL_OPAQUE) & TO_ASK;
 }
 
-/* Of a text of no consequence the first word says as much as the whole. */
+/* There is nothing to read, and nothing that could come of it. */
+static void end_plain(struct state *state)
+{
+    if (state->reading == WIRE_PARSE) {
+        state->statement = 0;
+        state->of_statement.length = 0;
+        state->parsed = !state->is_dropped;
+    }
+    state->reading = 0;
+    state->in_name = state->rejects = false;
+}
+
 static void begin_text(struct state *state, struct slice message)
 {
     size_t head = WIRE_HEADER_SIZE + state->in_name, length = 1 + (size_t)bytes_u32(message.at + 1);
@@ -176,15 +185,10 @@ static void begin_text(struct state *state, struct slice message)
         nul = memchr(text.at, '\0', length - head);
     if (nul != NULL)
         text.length = (size_t)(nul - text.at);
-    state->skipping = nul != NULL && sql_plain(text);
-    if (state->skipping && message.at[0] == WIRE_QUERY) { /* there is nothing to come to an end */
-        state->reading = 0;
-        state->rejects = false;
-        return;
-    }
-    sql_begin(&state->sql);
-    if (state->skipping)
-        sql_feed(&state->sql, (struct slice){text.at, FIRST_WORD});
+    if (nul != NULL && sql_plain(text))
+        end_plain(state);
+    else
+        sql_begin(&state->sql);
 }
 
 void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped)
@@ -224,7 +228,7 @@ void state_feed(struct state *state, struct slice body)
 {
     const uint8_t *nul;
 
-    if (state->reading == 0 || state->skipping)
+    if (state->reading == 0)
         return;
     if (state->in_name) {
         nul = memchr(body.at, '\0', body.length);

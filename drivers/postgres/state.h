@@ -56,7 +56,6 @@ struct state {
     bool odd_strings;   /* ... whether standard_conforming_strings is off, ... */
     bool odd_letters;   /* ... or letters may have a backslash in them */
     uint8_t reading;    /* type of the message whose text is passing, or 0 */
-    bool skipping;      /* ... and is of no consequence */
     bool in_name;       /* ... in the name before the text, which is empty */
     bool is_dropped;    /* ... and the server will not look at it */
     bool is_named;      /* ... it is only read because it may be rejected */
