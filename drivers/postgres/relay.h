@@ -48,7 +48,7 @@
 
 enum {
     RELAY_MOST_SLICES = 16,
-    RELAY_MOST_OWN = 512,  /* bytes of ours in a plan to the server ... */
+    RELAY_MOST_OWN = 2048, /* bytes of ours in a plan to the server ... */
     RELAY_MOST_BACK = 160, /* ... and back to the client */
     RELAY_MOST_STEPS = 32,
     RELAY_MOST_BEGIN = 50,      /* ... of a BEGIN that waits for what follows */

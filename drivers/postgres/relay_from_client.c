@@ -284,5 +284,8 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
         sent->remaining -= (uint32_t)part;
         used += part;
     }
+    /* What was sent ahead is answered, and then there is room for what comes next. */
+    if (relay != NULL && used == 0 && plan->count > 0 && plan->verdict == RELAY_GO_ON)
+        plan->verdict = RELAY_WAITS;
     return used;
 }

@@ -111,6 +111,13 @@ static bool see_new(struct relay *relay, const struct seen *seen, const struct s
     return true;
 }
 
+/* What it executes may be anybody's (relay_sql.h). */
+static bool may_execute(const struct statement *statement)
+{
+    return statement_is_opaque(statement) ||
+           (statement_hints(statement) & (SQL_EXECUTES | SQL_OPAQUE)) != 0;
+}
+
 static bool see_parse(struct relay *relay, const struct seen *seen, struct relay_plan *plan,
                       struct relay_naming *naming)
 {
@@ -135,7 +142,8 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
         plan->verdict = RELAY_BROKEN;
         return false;
     }
-    now = see_new(relay, seen, statement, plan, naming);
+    now = (!may_execute(statement) || relay_steps_expel(relay, plan)) &&
+          see_new(relay, seen, statement, plan, naming);
     statement_release(statement);
     return now;
 }
@@ -165,6 +173,8 @@ static bool see_use_of_mine(struct relay *relay, const struct seen *seen,
         plan->verdict = RELAY_BROKEN;
         return false;
     }
+    if (may_execute(mine) && !relay_steps_expel(relay, plan))
+        return false;
     place = relay_steps_find_place(relay, &seen->name, mine, &as);
     if (place == RELAY_IS_UNCLEAR)
         return wait_for_answers(plan);

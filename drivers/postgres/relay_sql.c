@@ -2,8 +2,9 @@
 
 #include "drivers/postgres/relay_steps.h"
 #include "drivers/postgres/sql.h"
+#include "drivers/postgres/sql_plain.h"
 
-enum { WHOLE = 16 * 1024 }; /* longer than that no PREPARE is looked at */
+enum { WHOLE = RELAY_WHOLE_BELOW }; /* longer than that, who knows what is in it */
 
 /* Where the text begins; 0: it has not come, or is that of a named one. */
 static size_t text_at(struct slice message)
@@ -16,16 +17,18 @@ static size_t text_at(struct slice message)
     return 0;
 }
 
+/* Of one plain statement, it cannot be (drivers/postgres/sql_plain.h). */
 bool relay_sql_is_likely(struct slice message)
 {
-    size_t at = text_at(message);
-    uint8_t first;
+    size_t at = text_at(message), length = 1 + (size_t)bytes_u32(message.at + 1);
+    const uint8_t *nul = NULL;
 
-    if (at == 0 || at >= message.length)
-        return at > 0 && bytes_u32(message.at + 1) > at;
-    first = message.at[at] | 0x20;
-    return first == 'p' || first == 'e' || first == 'd' || message.at[at] <= ' ' || first == '-' ||
-           first == '/';
+    if (at == 0)
+        return false;
+    if (message.length >= length && length > at)
+        nul = memchr(message.at + at, '\0', length - at);
+    return nul == NULL ||
+           !sql_plain((struct slice){message.at + at, (size_t)(nul - message.at) - at});
 }
 
 static void read_text(struct sql *sql, struct slice message, size_t at)
@@ -38,17 +41,6 @@ static void read_text(struct sql *sql, struct slice message, size_t at)
     sql_begin(sql);
     sql_feed(sql, text);
     sql_end(sql);
-}
-
-/* An error of what goes ahead must not take the client's Query with it: a Sync of ours ends it. */
-static void end_ahead(struct relay *relay, struct relay_plan *plan, bool is_query)
-{
-    if (!is_query)
-        return;
-    relay_steps_say_head(relay, plan, WIRE_SYNC, 0);
-    owed_push(&relay->owed, OWED_SYNC | OWED_OURS);
-    relay->unsynced = false;
-    relay->names.batch++;
 }
 
 /* From now on the name means on the server what it means to the client. False: that is not clear
@@ -75,8 +67,8 @@ static bool make_same(struct relay *relay, struct relay_plan *plan, const struct
         relay_steps_close_ahead(relay, plan, name);
     if (mine != NULL)
         relay_steps_parse_ahead(relay, plan, mine, name);
-    if (!in_batch)
-        end_ahead(relay, plan, is_query);
+    if (!in_batch && is_query)
+        relay_steps_end_ahead(relay, plan);
     return true;
 }
 
@@ -96,37 +88,57 @@ static void expect_change(struct relay *relay, const struct sql *sql, const stru
     naming->marks = OWED_NAMED;
 }
 
+/* One statement that names what it is about is given just that. Of all else that may execute
+ * something, or forget it, or is too long to tell, the server keeps nothing that is another's. */
+static bool is_simple(const struct sql *sql)
+{
+    bool named =
+        sql->kind == SQL_PREPARE || sql->kind == SQL_EXECUTE || sql->kind == SQL_DEALLOCATE;
+
+    return sql->statements == 1 && named && !sql->all && sql->name[0] != '\0';
+}
+
+static bool is_hidden(const struct sql *sql)
+{
+    return (sql->hints & (SQL_EXECUTES | SQL_OPAQUE | SQL_LOST | SQL_BACKSLASH | SQL_ENCODING)) !=
+           0;
+}
+
+static bool see_simple(struct relay *relay, const struct sql *sql, bool is_query,
+                       struct relay_plan *plan, struct relay_naming *naming)
+{
+    struct relay_name name;
+
+    if (plan->count > 0 || relay->names.back_length > 0)
+        return false; /* alone: there is always room for it then */
+    if (relay->names.count > 0)
+        relay_steps_press(relay, plan);
+    name = relay_steps_name((struct slice){(const uint8_t *)sql->name, strlen(sql->name)});
+    if (relay->names.count > 0 || (is_simple(sql) && !make_same(relay, plan, &name, is_query))) {
+        plan->verdict = RELAY_WAITS;
+        return false;
+    }
+    expect_change(relay, sql, &name, is_query, naming);
+    return true;
+}
+
 bool relay_sql_see(struct relay *relay, struct slice message, struct relay_plan *plan,
                    struct relay_naming *naming)
 {
     size_t length = 1 + (size_t)bytes_u32(message.at + 1);
-    bool is_query = message.at[0] == WIRE_QUERY, named;
-    struct relay_name name;
+    bool is_query = message.at[0] == WIRE_QUERY;
     struct sql sql;
 
     if (length > WHOLE)
-        return true;
+        return relay_steps_expel(relay, plan);
     if (message.length < length)
         return false;
     message.length = length;
     read_text(&sql, message, text_at(message));
-    named = sql.kind == SQL_PREPARE || sql.kind == SQL_EXECUTE || sql.kind == SQL_DEALLOCATE;
-    if (!named && sql.kind != SQL_DISCARD_ALL)
+    if (!is_simple(&sql) && is_hidden(&sql) && !relay_steps_expel(relay, plan))
+        return false;
+    if (!is_simple(&sql) && sql.kind != SQL_DISCARD_ALL && sql.kind != SQL_DEALLOCATE &&
+        sql.kind != SQL_PREPARE && sql.kind != SQL_EXECUTE)
         return true;
-    if (plan->count > 0 ||
-        relay->names.back_length > 0) /* alone: there is always room for it then */
-        return false;
-    if (relay->names.count > 0)
-        relay_steps_press(relay, plan);
-    if (relay->names.count > 0) {
-        plan->verdict = RELAY_WAITS;
-        return false;
-    }
-    name = relay_steps_name((struct slice){(const uint8_t *)sql.name, strlen(sql.name)});
-    if (named && !sql.all && name.length > 0 && !make_same(relay, plan, &name, is_query)) {
-        plan->verdict = RELAY_WAITS;
-        return false;
-    }
-    expect_change(relay, &sql, &name, is_query, naming);
-    return true;
+    return see_simple(relay, &sql, is_query, plan, naming);
 }

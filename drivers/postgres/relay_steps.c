@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { MOST_EVICTED = 2 };
+enum { MOST_EVICTED = 2, MOST_EXPELLED = 20 };
 
 struct slice relay_steps_slice(const struct relay_name *name)
 {
@@ -426,4 +426,43 @@ void relay_steps_press(struct relay *relay, struct relay_plan *plan)
         return;
     relay_steps_say_head(relay, plan, WIRE_FLUSH, 0);
     relay->names.flushed = true;
+}
+
+void relay_steps_end_ahead(struct relay *relay, struct relay_plan *plan)
+{
+    relay_steps_say_head(relay, plan, WIRE_SYNC, 0);
+    owed_push(&relay->owed, OWED_SYNC | OWED_OURS);
+    relay->unsynced = false;
+    relay->names.batch++;
+}
+
+bool relay_steps_expel(struct relay *relay, struct relay_plan *plan)
+{
+    bool in_batch = relay->unsynced || owed_ends_in_batch(&relay->owed);
+    struct slice strange[MOST_EXPELLED];
+    size_t count;
+
+    if (plan->count > 0 || relay->names.back_length > 0)
+        return false; /* alone: there is always room for it then */
+    if (relay->names.count > 0)
+        relay_steps_press(relay, plan);
+    if (relay->names.count > 0) {
+        plan->verdict = RELAY_WAITS;
+        return false;
+    }
+    count = statement_names_strange(&relay->names.on_server, &relay->client->names, strange,
+                                    MOST_EXPELLED);
+    if (count == 0)
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        struct relay_name as = relay_steps_name(strange[i]);
+
+        relay_steps_close_ahead(relay, plan, &as);
+    }
+    if (in_batch)
+        relay_steps_press(relay, plan);
+    else
+        relay_steps_end_ahead(relay, plan);
+    plan->verdict = RELAY_WAITS;
+    return false;
 }

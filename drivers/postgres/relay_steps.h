@@ -96,6 +96,13 @@ void relay_steps_parse_ahead(struct relay *relay, struct relay_plan *plan,
  */
 void relay_steps_evict(struct relay *relay, struct relay_plan *plan);
 
+/* The server forgets what is not the client's own, ahead of SQL of which nobody knows what it
+ * executes. True: it has nothing else. False: it has been told to; the verdict says to wait. */
+bool relay_steps_expel(struct relay *relay, struct relay_plan *plan) MUST_CHECK;
+
+/* What goes ahead of a Query is a batch of its own: an error must not take the Query with it. */
+void relay_steps_end_ahead(struct relay *relay, struct relay_plan *plan);
+
 /* Steps under way come to an end, if they can: those the server was asked for it answers when it is
  * told to, and those it was not are answered here; no Sync need come (trap 11). */
 void relay_steps_press(struct relay *relay, struct relay_plan *plan);

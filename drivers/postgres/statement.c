@@ -243,6 +243,21 @@ void statement_names_distrust_newest(struct statement_names *names)
         names->newest->distrusted = true;
 }
 
+size_t statement_names_strange(const struct statement_names *names,
+                               const struct statement_names *mine, struct slice *found, size_t most)
+{
+    const struct statement_name *n = names->oldest;
+    size_t count = 0;
+
+    for (; n != NULL && count < most; n = n->newer) {
+        struct slice name = {n->text, n->length};
+
+        if (statement_names_find(mine, name) != n->statement)
+            found[count++] = name;
+    }
+    return count;
+}
+
 bool statement_names_is_trusted(const struct statement_names *names, struct slice name)
 {
     const struct statement_name *n = find(names, name);

@@ -86,6 +86,11 @@ bool statement_names_is_trusted(const struct statement_names *names, struct slic
 uint64_t statement_names_shape(const struct statement_names *names, struct slice name);
 void statement_names_set_shape(struct statement_names *names, struct slice name, uint64_t shape);
 
+/* Names that do not mean the same to mine, most at most: how many were put into found. Lent. */
+size_t statement_names_strange(const struct statement_names *names,
+                               const struct statement_names *mine, struct slice *found,
+                               size_t most);
+
 /* Nothing happens if it means nothing. name may be what statement_names_oldest gave. */
 void statement_names_remove(struct statement_names *names, struct slice name);
 void statement_names_clear(struct statement_names *names);

@@ -288,3 +288,28 @@ def test_asyncpg_prepares_for_itself(pooler, size):
         await asyncio.wait_for(asyncio.gather(*(talk(number) for number in range(10))), 60)
 
     asyncio.run(all_at_once())
+
+
+@pytest.mark.parametrize("text", ["explain execute s1", "select 1; execute s1", "create temp table stolen as execute s1",
+                                  "do $$ begin execute 'execute s1'; end $$",
+                                  "select 1; /*" + "x" * 70000 + "*/ execute s1"])
+def test_no_text_reaches_what_another_has_prepared(pooler, wire, text):
+    weir = pooler(default_pool_size=1)
+    owner = wire(weir, "ana")
+    for request in ([query(text)], [parse("", text), bind("", ""), execute(), SYNC],
+                    [parse("t", text), bind("", "t"), execute(), SYNC]):
+        owner.ask(parse("s1", "select 'secret'"), SYNC)
+        thief = wire(weir, "ana")
+        answer = thief.ask(*request)
+        thief.socket.close()  # a long one with a name keeps its server
+        several = ";" in text and "do $$" not in text and request[0][:1] == b"P"
+        assert [each.fields()["C"] for each in answer if each.kind == "E"] == ["42601" if several else "26000"]
+        owner.ask(query("discard all"))
+
+
+def test_an_execute_may_follow_a_begin_that_has_waited(pooler, wire):
+    client = wire(pooler(default_pool_size=1), "ana")
+    client.ask(parse("s1", "select 'mine'"), SYNC)
+    client.ask(query("begin"))
+    assert client.value("execute s1") == "mine"
+    client.ask(query("commit"))

@@ -147,7 +147,7 @@ Story(rows_that_answer_what_we_asked_are_for_us)
 
 Story(half_a_message_keeps_the_server)
 {
-    struct bytes half = to_bytes(client_names, "Query select 1");
+    struct bytes half = to_bytes(client_names, "FunctionCall one");
 
     half.length -= 4;
     in_pieces(&half, &kept_client, client_goes_on);
@@ -476,7 +476,7 @@ Story(a_batch_of_a_gone_client_is_synced_though_a_query_ends_it)
 
 Story(a_client_that_goes_in_mid_message_costs_the_server)
 {
-    struct bytes half = to_bytes(client_names, "Query select 1");
+    struct bytes half = to_bytes(client_names, "FunctionCall one");
 
     half.length -= 4;
     in_pieces(&half, &kept_client, client_goes_on);

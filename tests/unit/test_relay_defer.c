@@ -62,8 +62,13 @@ Story(a_transaction_in_which_nothing_happens_takes_no_server)
 Story(nothing_else_is_answered_here)
 {
     static const char *const others[] = {
-        "Query begin nonsense",        "Query select 1", "Query commit", "Query beg", "Query",
-        "Query begin isolation level", "Query begin read write",
+        "Query begin nonsense",
+        "Query select 1",
+        "Query commit",
+        "Query beg",
+        "Query",
+        "Query begin isolation level",
+        "Query begin read write",
         "Query begin isolation level serializable",
     };
 
@@ -125,4 +130,17 @@ Story(a_begin_that_the_server_refuses_ends_its_client)
     server_sends("ErrorResponse ERROR; ReadyForQuery I; CommandComplete A; ReadyForQuery I");
     client_gets("");
     cr_assert(relay.failed);
+}
+
+/* What must be alone in its plan finds the BEGIN in it. */
+Story(what_cannot_go_with_the_begin_goes_behind_it)
+{
+    without_a_server();
+    client_sends("Query begin; Query execute s1");
+    it_gets_a_server();
+    server_gets("Query begin");
+    cr_assert_eq(verdict, RELAY_WAITS);
+    server_sends("CommandComplete BEGIN; ReadyForQuery T");
+    client_goes_on();
+    server_gets("Query execute s1");
 }

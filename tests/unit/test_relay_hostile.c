@@ -221,21 +221,6 @@ Story(a_long_statement_keeps_its_server_which_does_not_forget_it)
     server_gets("Close S s1; Bind s3; Execute; Sync");
 }
 
-/* Its number is kept, though the name it was given has become free. */
-Story(a_long_statement_is_found_by_what_it_is_called_there)
-{
-    prepare("long", "x");
-    another_client_comes();
-    prepare_a_long_one("long");
-    for (int i = 0; i < 2; i++) {
-        char name[3] = {'s', (char)('1' + i), '\0'};
-
-        prepare(name, name);
-    }
-    client_sends("Bind long; Execute; Sync");
-    server_gets("Close S long; Bind weir_2; Execute; Sync");
-}
-
 Story(until_it_is_closed)
 {
     prepare_a_long_one("long");

@@ -91,6 +91,56 @@ Story(what_follows_waits_until_all_are_forgotten)
     server_gets("Parse s1 select; Bind s1; Execute; Sync");
 }
 
+/* Who knows what it executes: the server keeps nothing that is another's. */
+static void nobody_reaches_what_is_anothers(const char *request)
+{
+    char own[200];
+
+    prepare("s1", "secret");
+    another_client_comes();
+    client_sends(request);
+    server_gets("Close S s1; Sync");
+    cr_assert_eq(verdict, RELAY_WAITS);
+    server_sends("CloseComplete; ReadyForQuery I");
+    client_gets("");
+    client_goes_on();
+    snprintf(own, sizeof(own), "%s", request);
+    server_gets(own);
+    cr_assert_eq(relay.names.on_server.count, 0);
+}
+
+Story(explain_execute_reaches_nobodys)
+{
+    nobody_reaches_what_is_anothers("Query explain execute s1");
+}
+
+Story(nor_does_code)
+{
+    nobody_reaches_what_is_anothers("Query do 'begin execute x end'");
+}
+
+Story(nor_what_is_created_from_it)
+{
+    nobody_reaches_what_is_anothers("Query create table t as execute s1");
+}
+
+Story(nor_does_a_statement_with_a_name_of_its_own)
+{
+    nobody_reaches_what_is_anothers("Parse t explain execute s1");
+}
+
+Story(nor_does_a_batch)
+{
+    nobody_reaches_what_is_anothers("Parse - explain execute s1");
+}
+
+Story(what_is_the_clients_own_stays_for_it)
+{
+    prepare("s1", "mine");
+    exchange("Query explain execute s1", "CommandComplete EXPLAIN; ReadyForQuery I");
+    cr_assert_eq(relay.names.on_server.count, 1);
+}
+
 /* ---- trap 48: "cached plan must not change result type" ---------------------------------- */
 
 #define STALE "ErrorResponse STALE; ReadyForQuery I"
