@@ -2,6 +2,7 @@
 #include "drivers/postgres/relay_reject.h"
 #include "drivers/postgres/relay_repeat.h"
 #include "drivers/postgres/relay_steps.h"
+#include "drivers/postgres/sql_plain.h"
 
 enum {
     LONG = 10000,    /* what PostgreSQL takes of messages without a text (PQ_SMALL_MESSAGE_LIMIT) */
@@ -166,6 +167,20 @@ static bool is_alone(const struct relay *relay)
     return relay->status == 'I';
 }
 
+/* Whether its text is of no consequence: one look for all who would read it. */
+static bool is_plain(struct slice message)
+{
+    size_t head = RELAY_HEADER + (message.at[0] == WIRE_PARSE);
+    size_t length = 1 + (size_t)bytes_u32(message.at + 1);
+    const uint8_t *text = message.at + head, *nul;
+
+    if ((message.at[0] != WIRE_QUERY && message.at[0] != WIRE_PARSE) || message.length < length ||
+        length <= head || (message.at[0] == WIRE_PARSE && text[-1] != '\0'))
+        return false;
+    nul = memchr(text, '\0', length - head);
+    return nul != NULL && sql_plain((struct slice){text, (size_t)(nul - text)});
+}
+
 /* Enters the message, or what stands for it. */
 static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struct slice message,
                              struct relay_plan *plan, size_t *replaced)
@@ -173,23 +188,24 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
     struct relay_naming naming = {0};
     size_t length = 1 + (size_t)bytes_u32(message.at + 1);
     enum relay_reject reject = relay_reject_see(relay, &message, plan);
-    bool alone = is_alone(relay);
+    bool alone = is_alone(relay), plain;
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
     if (reject == RELAY_REJECT_NOT_YET)
         return false;
     if (to_nobody && relay->names.back_length > 0) /* there is room for all of them next time */
         return false;
+    plain = is_plain(message);
     /* On a server that is the client's to the end they are its own affair. */
     if ((relay->pinned & (1u << RELAY_PIN_MODE | 1u << RELAY_PIN_REPLICATION)) == 0 &&
-        !relay_names_see(relay, message, plan, &naming)) {
+        !relay_names_see(relay, message, plain, plan, &naming)) {
         if (plan->verdict == RELAY_WAITS && is_in_mid_copy(relay))
             plan->verdict = RELAY_BROKEN;
         return false;
     }
     relay_repeat_begin(relay, message, alone);
     if ((naming.marks & OWED_HERE) == 0 && reject == RELAY_REJECT_NOT)
-        state_begin(&relay->state, message, relay->owed.asked, relay->skipping);
+        state_begin(&relay->state, message, relay->owed.asked, relay->skipping, plain);
     account(relay, naming.kind != 0 ? naming.kind : asked[message.at[0]].owed, naming.marks);
     if (to_nobody) /* the server may have nothing to answer */
         relay_steps_answer_back(relay, plan);

@@ -379,7 +379,7 @@ static bool has_room(const struct relay *relay)
     return relay->names.count <= RELAY_MOST_STEPS - MOST_AT_ONCE;
 }
 
-bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
+bool relay_names_see(struct relay *relay, struct slice message, bool plain, struct relay_plan *plan,
                      struct relay_naming *naming)
 {
     struct relay_names *names = &relay->names;
@@ -387,7 +387,7 @@ bool relay_names_see(struct relay *relay, struct slice message, struct relay_pla
     bool sql;
 
     *naming = (struct relay_naming){0};
-    sql = !relay->skipping && names->set != NULL && relay_sql_is_likely(message);
+    sql = !plain && !relay->skipping && names->set != NULL && relay_sql_is_text(message);
     if (sql && !relay_sql_see(relay, message, plan, naming))
         return false;
     if (message.at[0] == WIRE_SYNC) {

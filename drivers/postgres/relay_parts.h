@@ -50,9 +50,10 @@ struct relay_naming {
     uint8_t marks;   /* beside that; with OWED_HERE, it is not sent */
 };
 
-/* Looks at the client's next message; what must go ahead of it is added to the plan. False: not
- * yet, for the reason in plan->verdict, or because more of it is needed. */
-bool relay_names_see(struct relay *relay, struct slice message, struct relay_plan *plan,
+/* Looks at the client's next message; plain: its text is of no consequence. What must go ahead of
+ * it is added to the plan. False: not yet, for the reason in plan->verdict, or because more of it
+ * is needed. */
+bool relay_names_see(struct relay *relay, struct slice message, bool plain, struct relay_plan *plan,
                      struct relay_naming *naming) MUST_CHECK;
 
 /* The unnamed statement is the client's own from now on, or is not there any more. */

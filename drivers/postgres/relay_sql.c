@@ -2,7 +2,6 @@
 
 #include "drivers/postgres/relay_steps.h"
 #include "drivers/postgres/sql.h"
-#include "drivers/postgres/sql_plain.h"
 
 enum { WHOLE = RELAY_WHOLE_BELOW }; /* longer than that, who knows what is in it */
 
@@ -17,18 +16,9 @@ static size_t text_at(struct slice message)
     return 0;
 }
 
-/* Of one plain statement, it cannot be (drivers/postgres/sql_plain.h). */
-bool relay_sql_is_likely(struct slice message)
+bool relay_sql_is_text(struct slice message)
 {
-    size_t at = text_at(message), length = 1 + (size_t)bytes_u32(message.at + 1);
-    const uint8_t *nul = NULL;
-
-    if (at == 0)
-        return false;
-    if (message.length >= length && length > at)
-        nul = memchr(message.at + at, '\0', length - at);
-    return nul == NULL ||
-           !sql_plain((struct slice){message.at + at, (size_t)(nul - message.at) - at});
+    return text_at(message) > 0;
 }
 
 static void read_text(struct sql *sql, struct slice message, size_t at)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "drivers/postgres/parameters.h"
-#include "drivers/postgres/sql_plain.h"
 #include "drivers/postgres/wire.h"
 
 /* Each hint, and what to ask for it. */
@@ -175,23 +174,8 @@ static void end_plain(struct state *state)
     state->in_name = state->rejects = false;
 }
 
-static void begin_text(struct state *state, struct slice message)
-{
-    size_t head = WIRE_HEADER_SIZE + state->in_name, length = 1 + (size_t)bytes_u32(message.at + 1);
-    struct slice text = {message.at + head, 0};
-    const uint8_t *nul = NULL;
-
-    if (message.length >= length && length > head && !state->is_named)
-        nul = memchr(text.at, '\0', length - head);
-    if (nul != NULL)
-        text.length = (size_t)(nul - text.at);
-    if (nul != NULL && sql_plain(text))
-        end_plain(state);
-    else
-        sql_begin(&state->sql);
-}
-
-void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped)
+void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped,
+                 bool plain)
 {
     const uint8_t *body = message.at + WIRE_HEADER_SIZE;
 
@@ -207,7 +191,10 @@ void state_begin(struct state *state, struct slice message, uint32_t request, bo
         state->reading = message.at[0];
         state->is_dropped = dropped;
         state->request = request;
-        begin_text(state, message);
+        if (plain)
+            end_plain(state);
+        else
+            sql_begin(&state->sql);
         break;
     case WIRE_BIND:
         bind_statement(state, message, dropped);

@@ -82,8 +82,10 @@ void state_init(struct state *state);
 /* ---- from the client --------------------------------------------------------------------- */
 
 /* A message whose header and first byte (two, of a Bind) are there. request: how many that complete
- * were sent before it; dropped: the server will not look at it. */
-void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped);
+ * were sent before it; dropped: the server will not look at it; plain: its text is of no
+ * consequence (sql_plain.h). */
+void state_begin(struct state *state, struct slice message, uint32_t request, bool dropped,
+                 bool plain);
 
 /* The Bind that comes next is of a named statement, whose text ends with a NUL. hints: all those
  * of its text. */
