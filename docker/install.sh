@@ -2,7 +2,7 @@
 # docker/install.sh SET... - installs those of Debian's packages that are missing (Debian 12 and 13).
 #
 #   build    what weir is compiled with            run      what the compiled weir needs
-#   servers  PostgreSQL and its clients            test     what the tests need
+#   servers  PostgreSQL, Redis, their clients      test     what the tests need
 #   bench    what weir is measured with and beside
 #
 # Needs no network and no right when nothing is missing; otherwise root, or sudo. Servers
@@ -37,12 +37,13 @@ packages() {
     case $1 in
     build) echo gcc libc6-dev meson ninja-build pkg-config uthash-dev $libraries "$(http_parser)" ;;
     run) runtime_libraries ;;
-    servers) echo postgresql ;;
+    servers) echo postgresql redis-server redis-tools ;;
     test)
         echo libcriterion-dev prometheus python3 python3-pytest python3-psycopg python3-psycopg2 python3-asyncpg
+        echo python3-redis
         echo nodejs npm default-jdk-headless libpostgresql-jdbc-java
         ;;
-    bench) echo pgbouncer strace ;;
+    bench) echo pgbouncer nutcracker strace ;;
     *) say "there is no set '$1'" && exit 2 ;;
     esac
 }
@@ -73,7 +74,7 @@ allow_start() {
 services() {
     for package in "$@"; do
         case $package in
-        postgresql | prometheus | pgbouncer) echo "$package" ;;
+        postgresql | prometheus | pgbouncer | redis-server | nutcracker) echo "$package" ;;
         esac
     done
 }
