@@ -19,6 +19,8 @@ from harness.postgres import Postgres, prepare
 from harness.process import limit_descriptors
 from harness.wire import Wire
 
+pytest_plugins = ["harness.redis_fixtures"]
+
 
 def pytest_configure():
     limit_descriptors(20000)
@@ -31,7 +33,7 @@ def pytest_collection_modifyitems(items):
     if not program.IS_WEIR:
         for item in items:
             if item.get_closest_marker("weir_only"):
-                item.add_marker(pytest.mark.skip(reason="PgBouncer does this otherwise"))
+                item.add_marker(pytest.mark.skip(reason="only weir does this"))
 
 
 @pytest.fixture(scope="session")
