@@ -297,7 +297,7 @@ def test_users_of_redis(redis_compare):
 
         return at_once(CLIENTS, one)
 
-    assert redis_compare(talk)[7][:4] == [b"ann", True, b"0", ["NoPermissionError", "this user has no permissions to access one of "
+    assert redis_compare(talk)[7][:4] == ["ann", True, b"0", ["NoPermissionError", "this user has no permissions to access one of "
                                                                "the keys used as arguments"]]
 
 
