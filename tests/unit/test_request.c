@@ -130,7 +130,7 @@ static const struct row rows[] = {
     ROW("\"\\\\ \\\" \\q \\'\"\n", "14 bytes, inline, 1: \\ \" q '"),
     ROW("\"\\x41\\x7e\\xFf\\xfF\"\n", "19 bytes, inline, 1: A~\xff\xff"),
     ROW("\"\\x4g\\x\\xg4\"\n", "13 bytes, inline, 1: x4gxxg4"),
-    ROW("'a\\'b' '\\n\\x41\\\\ '\n", "20 bytes, inline, 2: a'b \\n\\x41\\\\ "),
+    ROW("'a\\'b' '\\n\\x41\\\\ '\n", "19 bytes, inline, 2: a'b \\n\\x41\\\\ "),
     ROW("a\"b c\" d'e f'\n", "14 bytes, inline, 2: ab c de f"),
     ROW("\"a'b\" 'a\"b'\n", "12 bytes, inline, 2: a'b a\"b"),
     ROW("a\\n\n", "4 bytes, inline, 1: a\\n"),
