@@ -83,6 +83,7 @@ static const struct row rows[] = {
     ROW("$+1\r\n", "broken"),
     ROW("$01\r\n", "broken"),
     ROW("$00\r\n", "broken"),
+    ROW("$01", "broken"),
     ROW("$ 1\r\n", "broken"),
     ROW("$1 \r\n", "broken"),
     ROW("$1\n", "broken"),
