@@ -6,7 +6,6 @@
 #include "drivers/redis/resp.h"
 
 enum {
-    NUMBER_MOST = 20,       /* characters of a number, its sign included */
     LEAST_ARGUMENT = 6,     /* "$0\r\n\r\n" */
     COUNT_MOST = INT32_MAX, /* arguments */
 };
@@ -33,7 +32,7 @@ static bool read_number(const uint8_t *at, const uint8_t *end, int64_t *number)
     const uint64_t most = (uint64_t)INT64_MAX + is_negative;
     uint64_t value = 0;
 
-    if (end - at > NUMBER_MOST || digits == end)
+    if (digits == end)
         return false;
     if (*digits == '0' && (is_negative || end - digits > 1))
         return false;
@@ -157,9 +156,13 @@ static enum request_found read_multibulk(struct request *request, struct slice i
         is_large = is_large || (size_t)(at - in.at) + size + rest >= REQUEST_WHOLE_BELOW;
         if ((size_t)(at - in.at) + size >= REQUEST_WHOLE_BELOW)
             return REQUEST_LARGE;
+        if ((size_t)(end - at) < size - 1)
+            return REQUEST_MORE;
+        if (at[size - 2] != '\r')
+            return refuse(request->error, "invalid bulk length");
         if ((size_t)(end - at) < size)
             return REQUEST_MORE;
-        if (at[size - 2] != '\r' || at[size - 1] != '\n')
+        if (at[size - 1] != '\n')
             return refuse(request->error, "invalid bulk length");
         if (i < REQUEST_MOST_ARGS)
             request->args[request->shown++] = (struct slice){at, size - 2};

@@ -99,7 +99,9 @@ static const struct row rows[] = {
 
     /* Redis reads these; what else one may find in them is not for a server to decide */
     ROW("*1\r\n$4\r\nPINGxx", LENGTH),
+    ROW("*1\r\n$4\r\nPINGx", LENGTH),
     ROW("*1\r\n$4\r\nPING\rx", LENGTH),
+    ROW("*1\r\n$4\r\nPINGx\n", LENGTH),
     ROW("*1\rx", COUNT),
     ROW("*1\r\n$4\rx", LENGTH),
 
@@ -328,7 +330,11 @@ Test(request, a_line_has_an_end)
     starts_with("");
     send_many(REQUEST_MOST_LINE, 'x');
     says(all_sent(), true, "more");
-    send_text("x");
+    send_text("\n");
+    cr_assert_eq(verdict_on(all_sent(), true), REQUEST_WHOLE);
+    sent.at[sent.length - 1] = 'x';
+    says(all_sent(), true, "broken: Protocol error: too big inline request");
+    send_text("\n");
     says(all_sent(), true, "broken: Protocol error: too big inline request");
 
     starts_with("*");
@@ -402,6 +408,20 @@ Test(request, one_of_many_arguments_is_large_when_eight_are_seen)
     says(all_sent(), true, "large, 100000: MGET a a a a a a a");
     starts_with("*3\r\n$4\r\nMSET\r\n$40000\r\n");
     says(all_sent(), true, "large, 3: MSET");
+}
+
+/* The shortest argument takes six bytes: *5460 may end below the limit, *5461 cannot. */
+Test(request, as_many_arguments_as_can_be_whole_are_waited_for)
+{
+    send_text("*5461\r\n");
+    for (size_t i = 0; i < 8; i++)
+        send_text("$0\r\n\r\n");
+    says(all_sent(), true, "large, 5461:        ");
+    sent.at[4] = '0';
+    says(all_sent(), true, "more");
+    for (size_t i = 8; i < 5460; i++)
+        send_text("$0\r\n\r\n");
+    says(all_sent(), true, "32767 bytes, 5460:        ");
 }
 
 Test(request, without_memory_an_inline_one_is_refused)
