@@ -286,7 +286,8 @@ static void add_words(struct request *request, const uint8_t *at, const uint8_t 
         if (to == NULL)
             return;
         REQUIRE(read_word(&begin, end, to, &length));
-        memcpy(to + length, "\r\n", 2);
+        to[length] = '\r';
+        to[length + 1] = '\n';
         if (request->shown == REQUEST_MOST_ARGS)
             continue;
         places[request->shown] = (size_t)(to - scratch->at);
