@@ -47,11 +47,10 @@ static bool read_number(const uint8_t *at, const uint8_t *end, int64_t *number)
     return true;
 }
 
-/* Redis looks for the CR with strchr(), so it finds none behind a NUL: such a line only grows
- * until it is too long. */
-static const uint8_t *find(uint8_t what, const uint8_t *at, const uint8_t *end)
+/* Redis looks for the end of a line with strchr(), so it finds none behind a NUL: such a line only
+ * grows until it is too long. */
+static const uint8_t *find(uint8_t what, const uint8_t *at, const uint8_t *end, size_t most)
 {
-    size_t most = REQUEST_MOST_LINE + 1;
     size_t length = (size_t)(end - at) < most ? (size_t)(end - at) : most;
     const uint8_t *found = memchr(at, what, length);
 
@@ -64,10 +63,10 @@ static const uint8_t *find(uint8_t what, const uint8_t *at, const uint8_t *end)
 static enum request_found read_odd_head(uint8_t kind, const uint8_t *at, const uint8_t *end,
                                         struct head *head, char *error)
 {
-    const uint8_t *cr = find('\r', at, end);
+    const uint8_t *cr = find('\r', at, end, REQUEST_MOST_HEAD);
     bool is_bulk = kind == '$';
 
-    if (cr == NULL && end - at <= REQUEST_MOST_LINE)
+    if (cr == NULL && end - at < REQUEST_MOST_HEAD)
         return REQUEST_MORE;
     if (cr == NULL)
         return refuse(error, is_bulk ? "too big bulk count string" : "too big mbulk count string");
@@ -300,9 +299,9 @@ static void add_words(struct request *request, const uint8_t *at, const uint8_t 
 static enum request_found read_inline(struct request *request, struct slice in,
                                       struct bytes *scratch)
 {
-    const uint8_t *end = in.at + in.length, *lf = find('\n', in.at, end);
+    const uint8_t *end = in.at + in.length, *lf = find('\n', in.at, end, REQUEST_MOST_LINE);
 
-    if (lf == NULL && in.length <= REQUEST_MOST_LINE)
+    if (lf == NULL && in.length < REQUEST_MOST_LINE)
         return REQUEST_MORE;
     if (lf == NULL)
         return refuse(request->error, "too big inline request");

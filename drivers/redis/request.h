@@ -21,8 +21,9 @@
  * Nothing is kept between calls: the beginning of a request is read anew with what has come
  * behind it, so it makes no difference in what pieces it comes. A request of REQUEST_WHOLE_BELOW
  * bytes or more is not waited for: it is REQUEST_LARGE once the arguments that can be shown have
- * been seen. A decision needs at most REQUEST_SHOW_MOST bytes at once: so many if a line where a
- * length should be, or an inline request, does not end.
+ * been seen. A decision needs at most REQUEST_SHOW_MOST bytes at once, which is what a stream
+ * keeps. So a line may be as long as Redis has it, less one byte, and one where a length should be
+ * half of that.
  *
  * Errors are Redis's own, word for word, and come where Redis has them. It does not look at the
  * LF behind a CR nor at the CR LF behind a bulk; here what is not CR LF is an invalid length,
@@ -44,11 +45,12 @@
 enum {
     REQUEST_WHOLE_BELOW = 32 * 1024,       /* a request as long as this is streamed */
     REQUEST_MOST_ARGS = 8,                 /* so many are shown; enough to classify */
-    REQUEST_MOST_LINE = 64 * 1024,         /* Redis's PROTO_INLINE_MAX_SIZE */
+    REQUEST_MOST_LINE = 64 * 1024,         /* of an inline request, its LF included */
+    REQUEST_MOST_HEAD = 32 * 1024,         /* of a line with a length, if there are such */
     REQUEST_MOST_BULK = 512 * 1024 * 1024, /* its proto-max-bulk-len, by default */
     REQUEST_UNAUTHENTICATED_COUNT = 10,    /* what who has not logged in may send */
     REQUEST_UNAUTHENTICATED_BULK = 16 * 1024,
-    REQUEST_SHOW_MOST = REQUEST_WHOLE_BELOW + REQUEST_MOST_LINE + 2,
+    REQUEST_SHOW_MOST = REQUEST_WHOLE_BELOW + REQUEST_MOST_HEAD,
     REQUEST_ERROR_SIZE = 64,
 };
 

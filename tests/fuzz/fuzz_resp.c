@@ -27,6 +27,12 @@ struct outcome {
 
 /* ---- the reader -------------------------------------------------------------------------- */
 
+/* Never without a place, so that offsets can be added to it. */
+static struct slice all_of(const struct bytes *stream)
+{
+    return stream->length > 0 ? (struct slice){stream->at, stream->length} : SLICE("");
+}
+
 /* Memory of its own, so that the sanitizer sees a byte read too far. */
 static enum resp_found show(struct resp *resp, struct slice in, size_t *used)
 {
@@ -186,7 +192,7 @@ static void read_anything(struct choices *choices)
         bytes_add(&stream, is_plain ? (const char *)&byte : &letters[byte % (sizeof(letters) - 1)],
                   1);
     }
-    (void)read_in_all_ways((struct slice){stream.at, stream.length}, choices);
+    (void)read_in_all_ways(all_of(&stream), choices);
     bytes_free(&stream);
 }
 
@@ -212,7 +218,7 @@ static void read_resp3(struct choices *choices)
         expected.kinds[expected.count] = stream.at[begin];
         expected.ends[expected.count++] = stream.length;
     }
-    outcome = read_in_all_ways((struct slice){stream.at, stream.length}, choices);
+    outcome = read_in_all_ways(all_of(&stream), choices);
     be_alike(&expected, &outcome);
     bytes_free(&stream);
 }
@@ -276,7 +282,7 @@ static void read_resp2(struct choices *choices)
         uint8_t was = stream.at[at];
 
         stream.at[at] = (uint8_t)letters[choose(choices) % (sizeof(letters) - 1)];
-        agree_with_hiredis((struct slice){stream.at, stream.length}, false);
+        agree_with_hiredis(all_of(&stream), false);
         stream.at[at] = was;
     }
     bytes_free(&stream);
