@@ -69,8 +69,8 @@ struct url {
     bool any_name; /* a good certificate, of whomever */
 };
 
-/* ERR_CONFIG and why, in URL_WHY characters; or ERR_NO_MEMORY. Then there is nothing to free. */
-enum err url_parse(const char *text, struct url *url, char *why) MUST_CHECK;
+/* ERR_CONFIG or ERR_NO_MEMORY, and why; then there is nothing to free. */
+enum err url_parse(const char *text, struct url *url, char *why, size_t size) MUST_CHECK;
 void url_free(struct url *url);
 
 /* For people: without user, password and options. */
