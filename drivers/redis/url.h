@@ -15,8 +15,8 @@
  *                                                  redis+unix:// and redis+socket:// too
  *
  * As redis-cli -u and redis-py's from_url() have it. Without a host it is 127.0.0.1, without
- * a port 6379, TLS or not, without a db 0; an IPv6 address stands in brackets. Each part may
- * be percent-encoded, and what means something else in a URL must be: a password's @ : / ? #.
+ * a port 6379, TLS or not, without a db 0; an IPv6 address stands in brackets. What is no number
+ * may be percent-encoded, and what means something else in a URL must be: a password's @ / ? #.
  * Where the two disagree we do not guess: redis-cli takes what stands alone before the @ for a
  * password and redis-py for a user, so it is a mistake unless ?password= is there as well.
  * Neither is sent when both are empty.
