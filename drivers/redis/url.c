@@ -466,14 +466,37 @@ enum err url_parse(const char *text, struct url *url, char *why, size_t size)
     return reading.e;
 }
 
+static const size_t texts[] = {AT(host), AT(path),      AT(user), AT(password), AT(cacert),
+                               AT(cert), AT(cacertdir), AT(key),  AT(sni)};
+
+static char **text_at(struct url *url, size_t i)
+{
+    return (char **)(void *)((char *)url + texts[i]);
+}
+
 void url_free(struct url *url)
 {
-    char *texts[] = {url->host, url->path,      url->user, url->password, url->cacert,
-                     url->cert, url->cacertdir, url->key,  url->sni};
-
     for (size_t i = 0; i < COUNT_OF(texts); i++)
-        free(texts[i]);
+        free(*text_at(url, i));
     *url = (struct url){0};
+}
+
+enum err url_copy(const struct url *from, struct url *url)
+{
+    struct url copy = *from;
+    bool failed = false;
+
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        char **text = text_at(&copy, i);
+
+        if (*text != NULL)
+            failed |= (*text = strdup(*text)) == NULL;
+    }
+    if (failed)
+        url_free(&copy);
+    else
+        *url = copy;
+    return failed ? ERR_NO_MEMORY : ERR_OK;
 }
 
 void url_write(const struct url *url, char *to, size_t size)

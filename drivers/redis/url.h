@@ -71,6 +71,7 @@ struct url {
 
 /* ERR_CONFIG or ERR_NO_MEMORY, and why; then there is nothing to free. */
 enum err url_parse(const char *text, struct url *url, char *why, size_t size) MUST_CHECK;
+enum err url_copy(const struct url *from, struct url *url) MUST_CHECK;
 void url_free(struct url *url);
 
 /* For people: without user, password and options. */
