@@ -19,9 +19,10 @@ static int on_passphrase(char *to, int size, int writing, void *owner)
     return -1;
 }
 
+/* The first is the cause, and what comes behind it says who noticed. */
 static const char *reason(void)
 {
-    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+    const char *text = ERR_reason_error_string(ERR_peek_error());
 
     return text != NULL ? text : "unknown reason";
 }
@@ -123,7 +124,7 @@ void trust_explain(const SSL *ssl, char *why, size_t size)
 
     if (verdict != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
         snprintf(why, size, "the server's certificate: %s", X509_verify_cert_error_string(verdict));
-    else if (ERR_peek_last_error() != 0)
+    else if (ERR_peek_error() != 0)
         snprintf(why, size, "%s", reason());
     else
         snprintf(why, size, "the connection was closed");
