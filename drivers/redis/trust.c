@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 /* ---- the context ------------------------------------------------------------------------- */
 
@@ -22,8 +23,11 @@ static int on_passphrase(char *to, int size, int writing, void *owner)
 /* The first is the cause, and what comes behind it says who noticed. */
 static const char *reason(void)
 {
-    const char *text = ERR_reason_error_string(ERR_peek_error());
+    unsigned long first = ERR_peek_error();
+    const char *text = ERR_reason_error_string(first);
 
+    if (ERR_SYSTEM_ERROR(first))
+        return uv_strerror(uv_translate_sys_error(ERR_GET_REASON(first)));
     return text != NULL ? text : "unknown reason";
 }
 
