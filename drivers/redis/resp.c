@@ -213,7 +213,7 @@ enum resp_found resp_read(struct resp *resp, struct slice in, size_t *used)
 
     do {
         before = at;
-        if (at == end)
+        if (at == end && resp->place != IN_PIECES)
             break;
         switch ((enum place)resp->place) {
         case BETWEEN:
