@@ -152,30 +152,30 @@ enum kind {
 
 struct option {
     const char *name;
-    enum kind kind;
     size_t at; /* in struct url */
+    enum kind kind;
     bool of_tls;
 };
 
 #define AT(field) offsetof(struct url, field)
 
 static const struct option options[] = {
-    {"db", DATABASE, AT(database), false},
-    {"user", TEXT, AT(user), false},
-    {"username", TEXT, AT(user), false},
-    {"password", TEXT, AT(password), false},
-    {"cacert", FILE_NAME, AT(cacert), true},
-    {"ssl_ca_certs", FILE_NAME, AT(cacert), true},
-    {"cacertdir", FILE_NAME, AT(cacertdir), true},
-    {"ssl_ca_path", FILE_NAME, AT(cacertdir), true},
-    {"cert", FILE_NAME, AT(cert), true},
-    {"ssl_certfile", FILE_NAME, AT(cert), true},
-    {"key", FILE_NAME, AT(key), true},
-    {"ssl_keyfile", FILE_NAME, AT(key), true},
-    {"sni", FILE_NAME, AT(sni), true},
-    {"insecure", FLAG, AT(insecure), true},
-    {"ssl_cert_reqs", REQUIREMENT, AT(insecure), true},
-    {"ssl_check_hostname", FLAG_INVERTED, AT(any_name), true},
+    {"db", AT(database), DATABASE, false},
+    {"user", AT(user), TEXT, false},
+    {"username", AT(user), TEXT, false},
+    {"password", AT(password), TEXT, false},
+    {"cacert", AT(cacert), FILE_NAME, true},
+    {"ssl_ca_certs", AT(cacert), FILE_NAME, true},
+    {"cacertdir", AT(cacertdir), FILE_NAME, true},
+    {"ssl_ca_path", AT(cacertdir), FILE_NAME, true},
+    {"cert", AT(cert), FILE_NAME, true},
+    {"ssl_certfile", AT(cert), FILE_NAME, true},
+    {"key", AT(key), FILE_NAME, true},
+    {"ssl_keyfile", AT(key), FILE_NAME, true},
+    {"sni", AT(sni), FILE_NAME, true},
+    {"insecure", AT(insecure), FLAG, true},
+    {"ssl_cert_reqs", AT(insecure), REQUIREMENT, true},
+    {"ssl_check_hostname", AT(any_name), FLAG_INVERTED, true},
 };
 
 static void set_text(struct reading *reading, const struct option *option, char *text)
