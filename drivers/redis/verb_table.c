@@ -6,26 +6,31 @@
 
 #define SUBS(rows) .sub_count = COUNT_OF(rows), .subs = (rows)
 
-/* clang-format off: a row a line */
+/* clang-format off */
 
 /* ---- subcommands ------------------------------------------------------------------------- */
 
 /* Whose user is deleted or loaded anew is disconnected, the one who asks too (acl.c:
  * ACLFreeUserAndKillClients). */
 static const struct verb_row acl_rows[] = {
-    {"cat", -2, .need = VERB_SHARED},    {"deluser", -3, .need = VERB_SLOW, .traits = VERB_CLOSES},
-    {"dryrun", -4, .need = VERB_SHARED}, {"genpass", -2, .need = VERB_SHARED},
-    {"getuser", 3, .need = VERB_SHARED}, {"help", 2, .need = VERB_SHARED},
-    {"list", 2, .need = VERB_SHARED},    {"load", 2, .need = VERB_SLOW, .traits = VERB_CLOSES},
-    {"log", -2, .need = VERB_SHARED},    {"save", 2, .need = VERB_SLOW},
-    {"setuser", -3, .need = VERB_SLOW},  {"users", 2, .need = VERB_SHARED},
+    {"cat", -2, .need = VERB_SHARED},
+    {"deluser", -3, .need = VERB_SLOW, .traits = VERB_CLOSES},
+    {"dryrun", -4, .need = VERB_SHARED},
+    {"genpass", -2, .need = VERB_SHARED},
+    {"getuser", 3, .need = VERB_SHARED},
+    {"help", 2, .need = VERB_SHARED},
+    {"list", 2, .need = VERB_SHARED},
+    {"load", 2, .need = VERB_SLOW, .traits = VERB_CLOSES},
+    {"log", -2, .need = VERB_SHARED},
+    {"save", 2, .need = VERB_SLOW},
+    {"setuser", -3, .need = VERB_SLOW},
+    {"users", 2, .need = VERB_SHARED},
     {"whoami", 2, .need = VERB_SHARED},
 };
 
-/* networking.c: clientCommand(). RESET ends TRACKING with its CACHING, but before 7.2 not NO-EVICT,
- * and never SETINFO; nor what Valkey has of its own: CAPA, IMPORT-SOURCE. REPLY ON is a +OK, with
- * OFF or SKIP nothing comes. PAUSE, UNPAUSE and UNBLOCK are about other connections, ours among
- * them. */
+/* networking.c: clientCommand(). RESET ends TRACKING with its CACHING, but before 7.2 not NO-EVICT, and
+ * never SETINFO; nor what Valkey has of its own: CAPA, IMPORT-SOURCE. REPLY ON is a +OK, with OFF or
+ * SKIP nothing comes. PAUSE, UNPAUSE and UNBLOCK are about other connections, ours among them. */
 static const struct verb_row client_rows[] = {
     {"caching", 3, .need = VERB_KEEPS},
     {"capa", -3, .need = VERB_KEEPS, .traits = VERB_OUTLIVES},
@@ -89,9 +94,12 @@ static const struct verb_row cluster_rows[] = {
 
 /* DOCS is 400 KB, and INFO 60 KB: others need not wait for them. */
 static const struct verb_row command_rows[] = {
-    {"count", 2, .need = VERB_SHARED},    {"docs", -2, .need = VERB_SLOW},
-    {"getkeys", -4, .need = VERB_SHARED}, {"getkeysandflags", -4, .need = VERB_SHARED},
-    {"help", 2, .need = VERB_SHARED},     {"info", -2, .need = VERB_SLOW},
+    {"count", 2, .need = VERB_SHARED},
+    {"docs", -2, .need = VERB_SLOW},
+    {"getkeys", -4, .need = VERB_SHARED},
+    {"getkeysandflags", -4, .need = VERB_SHARED},
+    {"help", 2, .need = VERB_SHARED},
+    {"info", -2, .need = VERB_SLOW},
     {"list", -2, .need = VERB_SHARED},
 };
 
@@ -103,24 +111,33 @@ static const struct verb_row commandlog_rows[] = {
 };
 
 static const struct verb_row config_rows[] = {
-    {"get", -3, .need = VERB_SHARED},      {"help", 2, .need = VERB_SHARED},
-    {"resetstat", 2, .need = VERB_SHARED}, {"rewrite", 2, .need = VERB_SLOW},
+    {"get", -3, .need = VERB_SHARED},
+    {"help", 2, .need = VERB_SHARED},
+    {"resetstat", 2, .need = VERB_SHARED},
+    {"rewrite", 2, .need = VERB_SLOW},
     {"set", -4, .need = VERB_SLOW},
 };
 
 /* KILL and STATS pass a function that runs; whoever runs it reads nothing until it has ended. */
 static const struct verb_row function_rows[] = {
-    {"delete", 3, .need = VERB_SHARED}, {"dump", 2, .need = VERB_SHARED},
-    {"flush", -2, .need = VERB_SHARED}, {"help", 2, .need = VERB_SHARED},
-    {"kill", 2, .need = VERB_SLOW},     {"list", -2, .need = VERB_SHARED},
-    {"load", -3, .need = VERB_SHARED},  {"restore", -3, .need = VERB_SHARED},
+    {"delete", 3, .need = VERB_SHARED},
+    {"dump", 2, .need = VERB_SHARED},
+    {"flush", -2, .need = VERB_SHARED},
+    {"help", 2, .need = VERB_SHARED},
+    {"kill", 2, .need = VERB_SLOW},
+    {"list", -2, .need = VERB_SHARED},
+    {"load", -3, .need = VERB_SHARED},
+    {"restore", -3, .need = VERB_SHARED},
     {"stats", 2, .need = VERB_SLOW},
 };
 
 static const struct verb_row latency_rows[] = {
-    {"doctor", 2, .need = VERB_SHARED},  {"graph", 3, .need = VERB_SHARED},
-    {"help", 2, .need = VERB_SHARED},    {"histogram", -2, .need = VERB_SHARED},
-    {"history", 3, .need = VERB_SHARED}, {"latest", 2, .need = VERB_SHARED},
+    {"doctor", 2, .need = VERB_SHARED},
+    {"graph", 3, .need = VERB_SHARED},
+    {"help", 2, .need = VERB_SHARED},
+    {"histogram", -2, .need = VERB_SHARED},
+    {"history", 3, .need = VERB_SHARED},
+    {"latest", 2, .need = VERB_SHARED},
     {"reset", -2, .need = VERB_SHARED},
 };
 
@@ -134,8 +151,10 @@ static const struct verb_row memory_rows[] = {
 };
 
 static const struct verb_row module_rows[] = {
-    {"help", 2, .need = VERB_SHARED}, {"list", 2, .need = VERB_SHARED},
-    {"load", -3, .need = VERB_SLOW},  {"loadex", -3, .need = VERB_SLOW},
+    {"help", 2, .need = VERB_SHARED},
+    {"list", 2, .need = VERB_SHARED},
+    {"load", -3, .need = VERB_SLOW},
+    {"loadex", -3, .need = VERB_SLOW},
     {"unload", 3, .need = VERB_SLOW},
 };
 
@@ -148,13 +167,16 @@ static const struct verb_row object_rows[] = {
 };
 
 static const struct verb_row pubsub_rows[] = {
-    {"channels", -2, .need = VERB_SHARED},      {"help", 2, .need = VERB_SHARED},
-    {"numpat", 2, .need = VERB_SHARED},         {"numsub", -2, .need = VERB_SHARED},
-    {"shardchannels", -2, .need = VERB_SHARED}, {"shardnumsub", -2, .need = VERB_SHARED},
+    {"channels", -2, .need = VERB_SHARED},
+    {"help", 2, .need = VERB_SHARED},
+    {"numpat", 2, .need = VERB_SHARED},
+    {"numsub", -2, .need = VERB_SHARED},
+    {"shardchannels", -2, .need = VERB_SHARED},
+    {"shardnumsub", -2, .need = VERB_SHARED},
 };
 
-/* DEBUG YES and SYNC: the next EVAL is a session of the debugger, which speaks as it likes, and
- * RESET does not end it. KILL: whoever runs the script reads nothing until it has ended. */
+/* DEBUG YES and SYNC: the next EVAL is a session of the debugger, which speaks as it likes, and RESET
+ * does not end it. KILL: whoever runs the script reads nothing until it has ended. */
 static const struct verb_row script_rows[] = {
     {"debug", 3, .need = VERB_BLIND, .catch = VERB_UNLESS_NO},
     {"exists", -3, .need = VERB_SHARED},
@@ -173,9 +195,12 @@ static const struct verb_row slowlog_rows[] = {
 };
 
 static const struct verb_row xgroup_rows[] = {
-    {"create", -5, .need = VERB_SHARED},     {"createconsumer", 5, .need = VERB_SHARED},
-    {"delconsumer", 5, .need = VERB_SHARED}, {"destroy", 4, .need = VERB_SHARED},
-    {"help", 2, .need = VERB_SHARED},        {"setid", -5, .need = VERB_SHARED},
+    {"create", -5, .need = VERB_SHARED},
+    {"createconsumer", 5, .need = VERB_SHARED},
+    {"delconsumer", 5, .need = VERB_SHARED},
+    {"destroy", 4, .need = VERB_SHARED},
+    {"help", 2, .need = VERB_SHARED},
+    {"setid", -5, .need = VERB_SHARED},
 };
 
 static const struct verb_row xinfo_rows[] = {
@@ -188,10 +213,10 @@ static const struct verb_row xinfo_rows[] = {
 /* ---- commands ---------------------------------------------------------------------------- */
 
 /* DEBUG ends the server, restarts it, or sends more than a reply. FLUSHALL and FLUSHDB keep their
- * client waiting in Redis 8, and no other. KEYS is a long reply. MIGRATE waits for another server,
- * and SHUTDOWN for the replicas, before it closes all without a reply. MONITOR, SYNC and PSYNC go
- * on for ever, and some words of REPLCONF have no reply. POST and Host: are no commands
- * (processCommand). */
+ * client waiting in Redis 8, and no other. KEYS is a long reply. MIGRATE waits for another server, and
+ * SHUTDOWN for the replicas, before it closes all without a reply. MONITOR, SYNC and PSYNC go on for
+ * ever, and some words of REPLCONF have no reply. VSIM has a thread for each of
+ * its connections. POST and Host: are no commands (processCommand). */
 static const struct verb_row commands[] = {
     {"acl", -2, .need = VERB_SHARED, SUBS(acl_rows)},
     {"append", 3, .need = VERB_SHARED},
@@ -404,6 +429,18 @@ static const struct verb_row commands[] = {
     {"unlink", -2, .need = VERB_SHARED},
     {"unsubscribe", -1, .need = VERB_UNSUBSCRIBE},
     {"unwatch", 1, .need = VERB_UNWATCH},
+    {"vadd", -1, .need = VERB_SHARED},
+    {"vcard", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vdim", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vemb", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vgetattr", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vinfo", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vismember", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vlinks", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vrandmember", -1, .need = VERB_SHARED, .traits = VERB_READS},
+    {"vrem", -1, .need = VERB_SHARED},
+    {"vsetattr", -1, .need = VERB_SHARED},
+    {"vsim", -1, .need = VERB_SLOW, .traits = VERB_READS},
     {"wait", 3, .need = VERB_WAIT},
     {"waitaof", 4, .need = VERB_WAIT},
     {"watch", -2, .need = VERB_WATCH},
