@@ -28,9 +28,10 @@ static const struct verb_row acl_rows[] = {
     {"whoami", 2, .need = VERB_SHARED},
 };
 
-/* networking.c: clientCommand(). RESET ends TRACKING with its CACHING, but before 7.2 not NO-EVICT, and
- * never SETINFO; nor what Valkey has of its own: CAPA, IMPORT-SOURCE. REPLY ON is a +OK, with OFF or
- * SKIP nothing comes. PAUSE, UNPAUSE and UNBLOCK are about other connections, ours among them. */
+/* networking.c: clientCommand(). RESET ends TRACKING with its CACHING, but before 7.2 not NO-
+ * EVICT, and never SETINFO; nor what Valkey has of its own: CAPA, IMPORT-SOURCE. REPLY ON is a
+ * +OK, with OFF or SKIP nothing comes. PAUSE, UNPAUSE and UNBLOCK are about other connections,
+ * ours among them. */
 static const struct verb_row client_rows[] = {
     {"caching", 3, .need = VERB_KEEPS},
     {"capa", -3, .need = VERB_KEEPS, .traits = VERB_OUTLIVES},
@@ -175,8 +176,8 @@ static const struct verb_row pubsub_rows[] = {
     {"shardnumsub", -2, .need = VERB_SHARED},
 };
 
-/* DEBUG YES and SYNC: the next EVAL is a session of the debugger, which speaks as it likes, and RESET
- * does not end it. KILL: whoever runs the script reads nothing until it has ended. */
+/* DEBUG YES and SYNC: the next EVAL is a session of the debugger, which speaks as it likes, and
+ * RESET does not end it. KILL: whoever runs the script reads nothing until it has ended. */
 static const struct verb_row script_rows[] = {
     {"debug", 3, .need = VERB_BLIND, .catch = VERB_UNLESS_NO},
     {"exists", -3, .need = VERB_SHARED},
@@ -213,10 +214,10 @@ static const struct verb_row xinfo_rows[] = {
 /* ---- commands ---------------------------------------------------------------------------- */
 
 /* DEBUG ends the server, restarts it, or sends more than a reply. FLUSHALL and FLUSHDB keep their
- * client waiting in Redis 8, and no other. KEYS is a long reply. MIGRATE waits for another server, and
- * SHUTDOWN for the replicas, before it closes all without a reply. MONITOR, SYNC and PSYNC go on for
- * ever, and some words of REPLCONF have no reply. VSIM has a thread for each of
- * its connections. POST and Host: are no commands (processCommand). */
+ * client waiting in Redis 8, and no other. KEYS is a long reply. MIGRATE waits for another server,
+ * and SHUTDOWN for the replicas, before it closes all without a reply. MONITOR, SYNC and PSYNC go
+ * on for ever, and some words of REPLCONF have no reply. VSIM has a thread for each of its
+ * connections. POST and Host: are no commands (processCommand). */
 static const struct verb_row commands[] = {
     {"acl", -2, .need = VERB_SHARED, SUBS(acl_rows)},
     {"append", 3, .need = VERB_SHARED},
