@@ -28,10 +28,10 @@ static const struct verb_row acl_rows[] = {
     {"whoami", 2, .need = VERB_SHARED},
 };
 
-/* networking.c: clientCommand(). RESET ends TRACKING with its CACHING, but before 7.2 not NO-
- * EVICT, and never SETINFO; nor what Valkey has of its own: CAPA, IMPORT-SOURCE. REPLY ON is a
- * +OK, with OFF or SKIP nothing comes. PAUSE, UNPAUSE and UNBLOCK are about other connections,
- * ours among them. */
+/* networking.c: clientCommand(). RESET ends TRACKING with its CACHING, but before 7.2 not
+ * NO-EVICT, and never SETINFO; nor what Valkey has of its own: CAPA, IMPORT-SOURCE. REPLY ON is a
+ * +OK, with OFF or SKIP nothing comes. PAUSE, UNPAUSE and UNBLOCK are about other connections, ours
+ * among them: UNBLOCK makes Redis 7.0 say one reply too many on a connection that is paused. */
 static const struct verb_row client_rows[] = {
     {"caching", 3, .need = VERB_KEEPS},
     {"capa", -3, .need = VERB_KEEPS, .traits = VERB_OUTLIVES},
