@@ -90,7 +90,7 @@ def dial(folder):
     """dial() is a connection to a Redis of this test's own."""
     process = Process(["redis-server", "--port", "0", "--unixsocket", folder / "socket", "--save", "", "--dir", folder],
                       folder / "redis.log")
-    wait_until(lambda: "Ready to accept connections" in process.said() or not process.alive(), "Redis listens")
+    wait_until(lambda: "ready to accept connections" in process.said().lower() or not process.alive(), "Redis listens")
     assert process.alive(), process.said()
     opened = []
 
