@@ -24,6 +24,7 @@
 #include "base/contract.h"
 #include "base/err.h"
 #include "base/mistake.h"
+#include "proxy/config_redis.h"
 #include "proxy/named.h"
 #include "proxy/settings.h"
 #include "proxy/userlist.h"
@@ -60,6 +61,7 @@ struct config_http {
 struct config {
     struct settings settings;
     struct config_http http;
+    struct config_redis redis;
     struct named_set databases; /* of struct config_database, the "*" among them */
     struct named_set users;     /* of struct config_user */
     struct userlist *userlist;  /* never NULL; empty without auth_file */
