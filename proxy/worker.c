@@ -2,9 +2,9 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
+#include "proxy/address.h"
 #include "proxy/fronts/postgres/subscriptions.h"
 #include "proxy/view.h"
 
@@ -269,16 +269,10 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
 static enum err listen_tcp(struct worker *worker, char why[256])
 {
     const struct settings *settings = &worker->config->settings;
-    const char *list = settings->listen_addr;
-    char address[128];
+    char address[ADDRESS_HOST_SIZE];
     enum err e;
 
-    for (size_t length; *list != '\0'; list += length) {
-        list += strspn(list, ", ");
-        length = strcspn(list, ", ");
-        if (length == 0)
-            break;
-        snprintf(address, sizeof(address), "%.*s", (int)length, list);
+    for (const char *list = settings->listen_addr; address_next(&list, address);) {
         e = listener_open_tcp(&worker->listeners, address, (unsigned)settings->listen_port, why);
         if (e != ERR_OK)
             return e;
