@@ -15,8 +15,8 @@
  *                                                  redis+unix:// and redis+socket:// too
  *
  * As redis-cli -u and redis-py's from_url() have it. Without a host it is 127.0.0.1, without
- * a port 6379, TLS or not, without a db 0; an IPv6 address stands in brackets. Each part may
- * be percent-encoded, and what means something else in a URL must be: a password's @ : / ? #.
+ * a port 6379, TLS or not, without a db 0; an IPv6 address stands in brackets. What is no number
+ * may be percent-encoded, and what means something else in a URL must be: a password's @ / ? #.
  * Where the two disagree we do not guess: redis-cli takes what stands alone before the @ for a
  * password and redis-py for a user, so it is a mistake unless ?password= is there as well.
  * Neither is sent when both are empty.
@@ -69,8 +69,8 @@ struct url {
     bool any_name; /* a good certificate, of whomever */
 };
 
-/* ERR_CONFIG and why, in URL_WHY characters; or ERR_NO_MEMORY. Then there is nothing to free. */
-enum err url_parse(const char *text, struct url *url, char *why) MUST_CHECK;
+/* ERR_CONFIG or ERR_NO_MEMORY, and why; then there is nothing to free. */
+enum err url_parse(const char *text, struct url *url, char *why, size_t size) MUST_CHECK;
 void url_free(struct url *url);
 
 /* For people: without user, password and options. */
