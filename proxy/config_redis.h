@@ -27,9 +27,15 @@
 #ifndef PROXY_CONFIG_REDIS_H
 #define PROXY_CONFIG_REDIS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/contract.h"
+#include "base/ini.h"
 #include "base/mistake.h"
 #include "base/option.h"
+#include "drivers/redis/url.h"
 #include "proxy/named.h"
 #include "proxy/userlist.h"
 
@@ -40,6 +46,7 @@ enum config_redis_auth { CONFIG_REDIS_AUTH_PASS, CONFIG_REDIS_AUTH_NONE, CONFIG_
  * by [redis] is filled in. */
 struct config_redis_upstream {
     struct named named;
+    struct url url;
     char *listen_addr;    /* a comma list; "": no TCP */
     uint64_t listen_port; /* 0: no TCP */
     char *unix_socket;    /* a path; NULL or "": none */
@@ -75,5 +82,45 @@ struct config_redis {
 
 /* The tables of keys, for documentation. */
 extern const struct option_table config_redis_table, config_redis_upstream_table;
+
+/* Whether any client can come in. */
+bool config_redis_is_served(const struct config_redis *redis);
+
+/* ---- for config.c ------------------------------------------------------------------------ */
+
+/* Somebody else who listens, so that no upstream can there. */
+struct config_redis_neighbour {
+    const char *name, *listen_addr;
+    uint64_t listen_port; /* 0: nowhere */
+};
+
+/* What is left to be known when all was read. */
+struct config_redis_whole {
+    const char *auth_file; /* of [weir], and its users */
+    const struct userlist *userlist;
+    const struct config_redis_neighbour *neighbours;
+    size_t neighbours_length;
+};
+
+/* Sets the defaults in a struct of all zero. */
+void config_redis_init(struct config_redis *redis, struct mistake_list *mistakes);
+void config_redis_fini(struct config_redis *redis);
+
+/* An entry of [redis]. */
+void config_redis_take(struct config_redis *redis, struct ini_entry *entry,
+                       struct mistake_list *mistakes);
+
+/* An upstream: its URL, which no message shows, and what stands behind it; text is cut up. */
+void config_redis_add(struct config_redis *redis, const char *name, char *text,
+                      struct mistake_list *mistakes);
+
+/* One upstream without a file, and where to listen: NULL, or as proxy/address.h has it. All
+ * are served as the URL's user if it has one, and an auth_file says who they are. */
+void config_redis_serve(struct config_redis *redis, const char *url, const char *listen,
+                        bool has_auth_file, struct mistake_list *mistakes);
+
+/* Fills in what holds for the first upstream, and says what is wrong as a whole. */
+void config_redis_finish(struct config_redis *redis, const struct config_redis_whole *whole,
+                         struct mistake_list *mistakes);
 
 #endif
