@@ -326,7 +326,7 @@ static void check_postgres(const struct config *config, struct mistake_list *mis
 
     if (settings->listen_addr[0] == '\0' && settings->unix_socket_dir[0] == '\0')
         mistake_add(mistakes, "nowhere to listen: neither listen_addr nor unix_socket_dir is set");
-    if (named_count(&config->databases) == 0 && !config->redis.is_said)
+    if (named_count(&config->databases) == 0)
         mistake_warn(mistakes, "nobody can be served: there is no database");
     if (settings->auth_type == SETTINGS_AUTH_ANY)
         check_users(config, mistakes);
@@ -354,7 +354,8 @@ static void finish_redis(struct config *config, struct mistake_list *mistakes)
                                        COUNT_OF(neighbours)};
 
     config_redis_finish(&config->redis, &whole, mistakes);
-    if (!config_serves_postgres(config) && !config_redis_is_served(&config->redis))
+    if (!mistakes->text.failed && !config_serves_postgres(config) &&
+        !config_redis_is_served(&config->redis))
         mistake_add(mistakes, "nowhere to listen: there is no database, and no upstream is served");
 }
 
@@ -364,7 +365,7 @@ static enum err finish(struct config *made, struct config **config, struct mista
     struct mistake_place place = mistakes->at;
     enum err e;
 
-    if (!mistakes->text.failed && config_serves_postgres(made))
+    if (!mistakes->text.failed && (named_count(&made->databases) > 0 || !made->redis.is_said))
         check_postgres(made, mistakes);
     load_userlist(made, mistakes);
     mistakes->at = place;

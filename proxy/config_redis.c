@@ -21,14 +21,14 @@ static const struct option_row rows[] = {
     /* name                    kind, range                 where                          default      changes
      *   what it is, in one sentence */
     {"auth",                   AUTH,                       AT(auth),                      "pass",      LIVE,
-        "Whether a client's AUTH passes to Redis; or none is needed, and all are served as the URL's user; or auth_file decides, and so they are, too."},
+        "Who checks a client's AUTH: Redis, which it passes to; or nobody, and all are served as the URL's user; or auth_file, and all are, too."},
     {"auth_file",              OPTION_STRING,              AT(auth_file),                 NULL,        LIVE,
         "For auth = file: users and their secrets, as auth_file of [weir] has them, which is the default."},
     {"client_idle_timeout",    OPTION_SECONDS,             AT(client_idle_timeout_ms),    "0",         LIVE,
         "A client idle for longer is closed, unless it waits for messages or for a blocking command; 0: never."},
     {"client_message_timeout", OPTION_SECONDS,             AT(client_message_timeout_ms), "60",        LIVE,
         "A client that stays in the middle of a command for longer is closed; 0: never."},
-    {"client_output_limit",    OPTION_BYTES(65536, OPTION_ANY), AT(client_output_limit),  "67108864",  LIVE,
+    {"client_output_limit",    OPTION_BYTES(4096, OPTION_ANY), AT(client_output_limit),   "67108864",  LIVE,
         "A client for which more bytes than this wait to be sent is closed."},
     {"command_timeout",        OPTION_SECONDS,             AT(command_timeout_ms),        "0",         LIVE,
         "A client whose command takes longer is told so, and the reply is thrown away when it comes; 0: never."},
@@ -38,8 +38,8 @@ static const struct option_row rows[] = {
         "How many links clients of the same user, database and protocol version share."},
     {"dedicated_idle_timeout", OPTION_SECONDS,             AT(dedicated_idle_timeout_ms), "60",        LIVE,
         "A link of nobody's that was some client's own is closed when idle for longer; 0: never."},
-    {"large_value",            AT_LEAST_ONE,               AT(large_value),               "65536",     LIVE,
-        "A command of this many bytes or more goes to a link of its client's own, so that others need not wait for it."},
+    {"large_value",            OPTION_BYTES(1, OPTION_ANY), AT(large_value),               "65536",     LIVE,
+        "From this many bytes on a value, sent or received, moves its client off the shared link, so that others need not wait for it."},
     {"listen_addr",            OPTION_STRING,              AT(listen_addr),               "127.0.0.1", START,
         "The addresses to listen on for Redis, with commas between; `*` is all."},
     {"listen_port",            PORT,                       AT(listen_port),               "6380",      START,
@@ -49,7 +49,7 @@ static const struct option_row rows[] = {
     {"max_dedicated",          AT_LEAST_ONE,               AT(max_dedicated),             "64",        LIVE,
         "How many links of their own, for MULTI, blocking commands and the like, the clients of a user may have in all."},
     {"max_waiting",            COUNT,                      AT(max_waiting),               "10000",     LIVE,
-        "How many clients may wait for a link of their own."},
+        "How many clients of a user may wait for a link of their own; 0: any number."},
     {"retry",                  OPTION_SECONDS,             AT(retry_ms),                  "1",         LIVE,
         "The longest pause between attempts to reach an upstream that is not there."},
     {"stuck_timeout",          OPTION_SECONDS,             AT(stuck_timeout_ms),          "60",        LIVE,
@@ -113,7 +113,7 @@ static struct config_redis_upstream *create_upstream(const char *name,
 static bool read_url(const char *text, struct url *url, struct mistake_list *mistakes)
 {
     char why[URL_WHY];
-    enum err e = url_parse(text, url, why);
+    enum err e = url_parse(text, url, why, sizeof(why));
 
     if (e == ERR_NO_MEMORY)
         mistake_add_no_memory(mistakes);
@@ -144,6 +144,7 @@ void config_redis_add(struct config_redis *redis, const char *name, char *text,
 {
     struct config_redis_upstream *upstream;
 
+    redis->is_said = true;
     if (strlen(name) > LONGEST_NAME) {
         mistake_add(mistakes, "an upstream's name has at most %d characters", LONGEST_NAME);
         return;
@@ -398,6 +399,7 @@ static void find_users(struct config_redis *redis, const struct config_redis_who
                        struct mistake_list *mistakes)
 {
     bool is_file = redis->auth == CONFIG_REDIS_AUTH_FILE;
+    struct mistake_place place = mistakes->at;
 
     if (is_file && redis->auth_file == NULL && whole->auth_file == NULL)
         mistake_add(mistakes, "auth of [redis] is file, but there is no auth_file");
@@ -405,6 +407,7 @@ static void find_users(struct config_redis *redis, const struct config_redis_who
         mistake_warn(mistakes, "auth_file of [redis] says nothing unless auth is file");
     if (is_file && redis->auth_file != NULL)
         redis->own_userlist = userlist_load(redis->auth_file, mistakes);
+    mistakes->at = place;
     redis->userlist = redis->own_userlist != NULL ? redis->own_userlist : whole->userlist;
     if (is_file && redis->userlist != NULL && userlist_count(redis->userlist) == 0 &&
         mistakes->errors == 0)

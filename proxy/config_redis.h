@@ -68,7 +68,8 @@ struct config_redis {
     uint64_t max_clients;
 
     /* on which links */
-    uint64_t connections, max_dedicated, max_waiting;
+    uint64_t connections, max_dedicated;
+    uint64_t max_waiting;                      /* 0: any number */
     uint64_t large_value, client_output_limit; /* in bytes */
 
     /* how long; 0 is without end, save where it says otherwise */
@@ -77,7 +78,7 @@ struct config_redis {
     uint64_t retry_ms; /* the longest pause */
 
     struct userlist *own_userlist; /* NULL: that of [weir] */
-    bool is_said;                  /* the file says something in [redis] */
+    bool is_said;                  /* anything, be it wrong */
 };
 
 /* The tables of keys, for documentation. */

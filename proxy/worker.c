@@ -319,6 +319,19 @@ static enum err listen_http(struct worker *worker, char why[256])
     return ERR_OK;
 }
 
+static enum err listen_postgres(struct worker *worker, char why[256])
+{
+    enum err e;
+
+    if (!config_serves_postgres(worker->config)) {
+        log_write(worker->log, LOG_LEVEL_INFO, NULL,
+                  "PostgreSQL is not served: there is no database");
+        return ERR_OK;
+    }
+    e = listen_tcp(worker, why);
+    return e == ERR_OK ? listen_unix(worker, why) : e;
+}
+
 enum err worker_listen(struct worker *worker, char why[256])
 {
     const struct settings *settings = &worker->config->settings;
@@ -327,8 +340,7 @@ enum err worker_listen(struct worker *worker, char why[256])
     enum err e;
 
     listener_init(&worker->listeners, &worker->loop, &options, worker, on_connection);
-    if ((e = listen_tcp(worker, why)) != ERR_OK || (e = listen_unix(worker, why)) != ERR_OK ||
-        (e = listen_http(worker, why)) != ERR_OK)
+    if ((e = listen_postgres(worker, why)) != ERR_OK || (e = listen_http(worker, why)) != ERR_OK)
         return e;
     if (worker->listeners.open.length > 0)
         return ERR_OK;
