@@ -2,9 +2,9 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
+#include "proxy/address.h"
 #include "proxy/fronts/postgres/subscriptions.h"
 #include "proxy/view.h"
 
@@ -269,16 +269,10 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
 static enum err listen_tcp(struct worker *worker, char why[256])
 {
     const struct settings *settings = &worker->config->settings;
-    const char *list = settings->listen_addr;
-    char address[128];
+    char address[ADDRESS_HOST_SIZE];
     enum err e;
 
-    for (size_t length; *list != '\0'; list += length) {
-        list += strspn(list, ", ");
-        length = strcspn(list, ", ");
-        if (length == 0)
-            break;
-        snprintf(address, sizeof(address), "%.*s", (int)length, list);
+    for (const char *list = settings->listen_addr; address_next(&list, address);) {
         e = listener_open_tcp(&worker->listeners, address, (unsigned)settings->listen_port, why);
         if (e != ERR_OK)
             return e;
@@ -325,6 +319,19 @@ static enum err listen_http(struct worker *worker, char why[256])
     return ERR_OK;
 }
 
+static enum err listen_postgres(struct worker *worker, char why[256])
+{
+    enum err e;
+
+    if (!config_serves_postgres(worker->config)) {
+        log_write(worker->log, LOG_LEVEL_INFO, NULL,
+                  "PostgreSQL is not served: there is no database");
+        return ERR_OK;
+    }
+    e = listen_tcp(worker, why);
+    return e == ERR_OK ? listen_unix(worker, why) : e;
+}
+
 enum err worker_listen(struct worker *worker, char why[256])
 {
     const struct settings *settings = &worker->config->settings;
@@ -333,8 +340,7 @@ enum err worker_listen(struct worker *worker, char why[256])
     enum err e;
 
     listener_init(&worker->listeners, &worker->loop, &options, worker, on_connection);
-    if ((e = listen_tcp(worker, why)) != ERR_OK || (e = listen_unix(worker, why)) != ERR_OK ||
-        (e = listen_http(worker, why)) != ERR_OK)
+    if ((e = listen_postgres(worker, why)) != ERR_OK || (e = listen_http(worker, why)) != ERR_OK)
         return e;
     if (worker->listeners.open.length > 0)
         return ERR_OK;
