@@ -110,6 +110,7 @@ class Redis:
     def clean(self):
         """As it was at its start: what a test may have left is taken away."""
         with self.wire() as wire:
+            self._interrupt(wire)
             names = parse(wire.ask("ACL", "USERS")).plain()
             kept = {b"default", *(name.encode() for name in USERS)}
             for command in ("FUNCTION FLUSH", "SCRIPT FLUSH", "SLOWLOG RESET", "LATENCY RESET", "ACL LOG RESET",
@@ -120,6 +121,17 @@ class Redis:
                 if value != self.usual.get(name):
                     wire.ask("CONFIG", "SET", name, self.usual[name])
             wire.ask("CONFIG", "RESETSTAT")
+
+    @staticmethod
+    def _interrupt(wire):
+        """A script that runs for ever ends."""
+        def free():
+            if not wire.ask("PING").startswith(b"-BUSY"):
+                return True
+            wire.ask("SCRIPT", "KILL")
+            return False
+
+        wait_until(free, "the end of a script")
 
     def _settings(self):
         words = self.value("CONFIG", "GET", "*")
