@@ -29,7 +29,7 @@ class Redis:
         """settings are redis.conf's, with _ for -. users=True adds those of USERS, by ACL."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-redis-"))
         self.socket = self.folder / "socket"
-        self.port = free_port()
+        self.port = settings.pop("port", None) or free_port()
         self.tls_port = free_port() if tls else None
         self.program = program
         self.settings = {**SETTINGS, "port": self.port, "unixsocket": self.socket, "dir": self.folder,

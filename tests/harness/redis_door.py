@@ -15,9 +15,8 @@ def is_redis(program):
 class RedisDoor(Pooler):
     """A weir that has no other door; .port is where clients of Redis go. Settings are those of [redis]."""
 
-    def __init__(self, folder, upstream, url=None, unix_socket=None, **settings):
+    def __init__(self, folder, upstream, url=None, **settings):
         self.upstream = upstream
-        self.unix_socket = unix_socket
         self.redis_port = free_port()
         self.name = settings.pop("name", "main")
         super().__init__(folder, {}, url=url, listen_port=self.redis_port, **settings)

@@ -42,7 +42,8 @@ def test_an_absent_upstream_is_told_and_may_come_later(redis_door, redis_wire):
     weir = redis_door(nowhere, wait_timeout=1)
     wire = redis_wire(weir)
     reply = wire.ask("GET", "k")
-    assert reply.startswith(b"-") and reply.endswith(b"\r\n") and b"refused" in reply, reply
+    assert reply.startswith(b"-") and b"Redis" in reply, reply
+    assert "refused" in weir.said()
     assert wire.ask("MULTI").startswith(b"-")
     server = Redis(port=nowhere.port)
     try:
@@ -127,7 +128,7 @@ NONSENSE = {
     "a count of 2^63": b"*9223372036854775808\r\n",
     "a bulk that is longer than it says": b"$3\r\nhello\r\n",
     "a value of no kind in a list": b"*2\r\n:1\r\n?\r\n",
-    "a value of 100,000 levels": b"*1\r\n" * 100000,
+    "a value of 100,000 levels": b"*2\r\n" * 100000,
     "a header line without an end": b"$" + b"1" * 100000,
     "HTTP": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
     "TLS": b"\x15\x03\x03\x00\x02\x02\x46",
@@ -252,13 +253,12 @@ def test_an_upstream_that_stops_reading_takes_no_memory_and_its_clients_are_told
     over = threading.Event()
 
     def behave(connection):
-        connection.serve(until="GET")
+        connection.serve(until="SET")
         over.wait(60)
 
-    upstream = fake_redis(behave)
-    weir = redis_door(upstream, command_timeout=2, stuck_timeout=4)
+    weir = redis_door(fake_redis(behave), command_timeout=2, stuck_timeout=4)
     first, flood = redis_wire(weir), redis_wire(weir)
-    first.send(request("GET", "k"))
+    first.send(request("SET", "k", "v"))
     flood.socket.settimeout(1)
     sent = 0
     try:
@@ -268,18 +268,20 @@ def test_an_upstream_that_stops_reading_takes_no_memory_and_its_clients_are_told
     except OSError:
         pass  # it is no longer read, or it was ended
     memory = weir.process.pss_bytes()
-    over.set()
-    assert outcome(first) == b"-"
-    assert sent < 80 and memory < 400 << 20, f"{sent} MB were taken, {memory >> 20} MB are used"
-    wait_until(lambda: ask(weir, "ECHO", "again") == b"$5\r\nagain\r\n", "service")
+    try:
+        assert outcome(first) == b"-"
+        assert sent < 80 and memory < 400 << 20, f"{sent} MB were taken, {memory >> 20} MB are used"
+        wait_until(lambda: ask(weir, "ECHO", "again") == b"$5\r\nagain\r\n", "service")
+    finally:
+        over.set()
 
 
 def test_a_refused_login_is_told_in_redis_s_words(own_redis, redis_door, redis_wire):
     server = own_redis(requirepass="secret")
-    weir = redis_door(server, address=f"redis://:wrong@127.0.0.1:{server.port}", wait_timeout=1)
+    weir = redis_door(server, address=f"redis://:wrong@127.0.0.1:{server.port}", auth="none", wait_timeout=1)
     assert b"WRONGPASS" in redis_wire(weir).ask("GET", "k")
     assert "wrong@" not in weir.said(), "passwords are not logged"
-    right = redis_door(server, address=f"redis://:secret@127.0.0.1:{server.port}/3")
+    right = redis_door(server, address=f"redis://:secret@127.0.0.1:{server.port}/3", auth="none")
     wire = redis_wire(right)
     assert wire.ask("SET", "k", "in three") == b"+OK\r\n"
     with server.wire() as past:
@@ -314,7 +316,8 @@ def test_tls_to_redis(own_redis, redis_door, redis_wire):
     server.start()
     wait_until(lambda: ask(weir, "PING") == b"+PONG\r\n", "service after a restart")
     stranger = redis_door(server, address=f"rediss://127.0.0.1:{server.tls_port}", wait_timeout=1)
-    assert b"certificate" in redis_wire(stranger).ask("PING")
+    assert redis_wire(stranger).ask("PING").startswith(b"-")
+    assert "certificate" in stranger.said()
 
 
 def test_a_unix_socket_on_both_sides(redis_server, redis_door, folder):
