@@ -44,7 +44,11 @@ def run(world, server, seconds, **words):
 
 def check_links(weir, server):
     """Nothing of anybody is left on any link; newcomers find all as it is on a new connection."""
-    wait_until(lambda: server.info("clients")["blocked_clients"] == 0, "the end of all waits")
+    try:
+        wait_until(lambda: server.info("clients")["blocked_clients"] == 0, "the end of all waits")
+    except AssertionError:
+        blocked = [link for link in server.clients() if "b" in link["flags"]]
+        pytest.fail(f"still blocked, for clients that have left: {blocked}", pytrace=False)
     links = server.clients()
     assert all(link["multi"] == "-1" or link["flags"] == "N" for link in links), links
     newcomers = [RedisWire(weir.port) for _ in range(50)]
@@ -85,7 +89,7 @@ def test_two_hundred_clients_on_few_links_see_nothing_of_each_other(server, redi
     if world.violations:
         pytest.fail(f"seed {seed}: " + "; ".join(each.splitlines()[0] for each in world.violations[:3]), pytrace=False)
     count = world.count
-    assert count["requests"] > 20 * seconds * CLIENTS / 10 and count["messages"] and world.kills
+    assert count["requests"] > 2 * seconds * CLIENTS and count["messages"] and world.kills
     check_links(target, server)
     if through:
         check_metrics(target)

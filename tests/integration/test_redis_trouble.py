@@ -392,3 +392,18 @@ def test_links_of_their_own_come_back_clean(redis_server, redis_door, redis_wire
                                         ("HGETALL", "none"), ("EXEC",))
             assert answers == [b"+OK\r\n", b"+OK\r\n", b"+OK\r\n", b"+QUEUED\r\n", b"+QUEUED\r\n", b"+QUEUED\r\n",
                                b"*3\r\n$1\r\nv\r\n$-1\r\n*0\r\n"], f"after {words}"
+
+
+def test_who_left_while_it_waited_for_a_link_takes_nothing(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=1, wait_timeout=30)
+    holder, other = redis_wire(weir), redis_wire(weir)
+    assert holder.ask("MULTI") == b"+OK\r\n"
+    leaver = RedisWire(weir.port)
+    leaver.send(request("BLPOP", "q", "0"), request("SET", "left", "x"))
+    wait_until(lambda: weir.metrics()['weir_redis_waiting_clients{upstream="main"}'] == 1, "a client that waits")
+    leaver.close()
+    wait_until(lambda: weir.metrics()['weir_redis_waiting_clients{upstream="main"}'] == 0, "nobody waiting")
+    assert holder.ask("DISCARD") == b"+OK\r\n"
+    for turn in range(5):
+        assert other.pipeline(("RPUSH", "q", turn), ("LPOP", "q")) == [b":1\r\n", b"$1\r\n%d\r\n" % turn]
+        assert other.pipeline(("MULTI",), ("PING",), ("EXEC",))[-1] == b"*1\r\n+PONG\r\n", "the link is free"

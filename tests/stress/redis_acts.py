@@ -99,11 +99,11 @@ class Session:
         return self.dice.choice([self.set, self.get, self.mget, self.incr, self.echo])()
 
     def blocking(self):
-        """With something there, or until its time is up."""
+        """With something there, or until its time is up: what was to be there may be lost with a link."""
         queue, mark = self.key("q"), self.mark()
         if self.dice.random() < 0.3:
             return [(request("BLPOP", self.key("none"), 0.01), self.no_list())]
-        return [(request("RPUSH", queue, mark), number(1)), (request("BLPOP", queue, 0), array(bulk(queue), bulk(mark)))]
+        return [(request("RPUSH", queue, mark), number(1)), (request("BLPOP", queue, 15), array(bulk(queue), bulk(mark)))]
 
     def select(self):
         self.db = self.dice.randrange(4)

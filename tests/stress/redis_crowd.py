@@ -111,8 +111,8 @@ async def let_loose(world, server, seconds, kills=True):
     world.over.set()
     _, late = await asyncio.wait(tasks, timeout=STUCK if not world.violations else 5)
     if late and not world.violations:
-        world.violations.append(f"did not come to an end: {sorted(task.get_name() for task in late)}")
-        world.violations += [where(task) for task in late][:5]
-        world.violations += [world.told(client) for client in world.clients if client.asked_at][:2]
+        tales = [world.told(client) for client in world.clients if client.asked_at]
+        world.violations.append("\n".join([f"did not come to an end: {sorted(task.get_name() for task in late)}",
+                                           *(where(task) for task in late), *tales[:2]]))
     for task in late:
         task.cancel()

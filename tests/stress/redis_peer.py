@@ -202,7 +202,8 @@ class RedisPeer(asyncio.Protocol):
             self.leaving = True
             self.client.asked_at = None
             self.client.peers.remove(self)
-            if self.client.dice.random() < 0.5:
+            abruptly = self.client.dice.random() < 0.5
+            if abruptly and not self.closed:
                 self.transport.abort()
             else:
                 self.transport.close()
