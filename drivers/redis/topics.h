@@ -42,7 +42,8 @@
  * subscribes again then). It misses something when the link is lost (with keep_after_loss it is
  * subscribed again instead and not told); when Redis does not take again what it had taken; when
  * a message is longer than longest_message. Redis itself closes subscribers for which more than
- * 32 MB wait (client-output-buffer-limit pubsub), and so this link: a good longest_message.
+ * 32 MB wait (client-output-buffer-limit pubsub), and so this link: a good longest_message. It must
+ * be longer than longest_name and a hundred bytes.
  *
  * A message that is not whole in what topics_read is shown is gathered once, in a block of its
  * size; others are lent as they came. Who cannot send at once keeps one block with all others
@@ -63,6 +64,7 @@
 #include "base/contract.h"
 #include "base/err.h"
 #include "base/list.h"
+#include "drivers/redis/gather.h"
 #include "drivers/redis/heard.h"
 
 enum topics_link { TOPICS_CLOSED, TOPICS_OPENING, TOPICS_READY, TOPICS_ASKING };
@@ -107,13 +109,6 @@ enum topics_state {
     TOPICS_STATE_COUNT
 };
 
-/* A message in one protocol's form; shared by those who could not take it at once. */
-struct topics_message {
-    unsigned holders;
-    size_t length, capacity;
-    uint8_t bytes[];
-};
-
 struct topics {
     struct topics_limits limits;
     struct topics_topic *names[HEARD_KIND_COUNT];
@@ -128,12 +123,7 @@ struct topics {
     uint64_t since;                   /* when the link came into its state */
     uint64_t retry_at;                /* while CLOSED */
     struct topics_subscription *next; /* who hears the message that is there */
-    struct slice lent;                /* ... as it came; none: length 0 */
-    struct topics_message *forms[2];  /* ... copied, for RESP2 and RESP3 */
-    struct topics_message *gathered;  /* what is not whole yet */
-    size_t gathered_needs;
-    struct heard_skip skip;
-    bool skipping;
+    struct gather gather;             /* ... which is in there */
 };
 
 struct topics_subscriber {
@@ -202,11 +192,10 @@ uint64_t topics_deadline(const struct topics *topics);
  * the next call. Whoever is given may leave meanwhile, and any other. */
 struct topics_subscriber *topics_next_hearer(struct topics *topics, struct slice *bytes) MUST_CHECK;
 
-/* What topics_next_hearer has just given that subscriber, to be kept and released; NULL for want
- * of memory. */
-struct topics_message *topics_keep(struct topics *topics,
+/* What topics_next_hearer has just given that subscriber, to be kept until gather_release; NULL
+ * for want of memory. */
+struct gather_message *topics_keep(struct topics *topics,
                                    const struct topics_subscriber *subscriber) MUST_CHECK;
-void topics_release(struct topics_message *message);
 
 /* ---- figures ----------------------------------------------------------------------------- */
 
