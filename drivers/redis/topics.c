@@ -7,22 +7,25 @@
 
 /* ---- what clients do --------------------------------------------------------------------- */
 
-/* What it is told instead; NULL: nothing is against it. */
-static const char *find_objection(const struct topics *topics,
-                                  const struct topics_subscriber *subscriber, enum heard_kind kind,
-                                  const struct slice *names, size_t count)
+/* What it is told instead; NULL: nothing is against it. What it has already is not counted, what
+ * it asks for twice is. */
+static const char *find_objection(const struct topics *topics, struct topics_subscriber *subscriber,
+                                  enum heard_kind kind, const struct slice *names, size_t count)
 {
-    size_t has = subscriber->asking, unknown = 0;
+    size_t total = subscriber->asking, unknown = 0;
 
     for (unsigned i = 0; i < HEARD_KIND_COUNT; i++)
-        has += subscriber->subscriptions[i].length;
-    if (count > topics->limits.most_names_each || has > topics->limits.most_names_each - count)
-        return "ERR too many subscriptions of one client";
+        total += subscriber->subscriptions[i].length;
     for (size_t i = 0; i < count; i++) {
+        struct topics_topic *topic = topics_names_find(topics, kind, names[i]);
+
         if (names[i].length > topics->limits.longest_name)
             return "ERR the name of the channel is too long";
-        unknown += topics_names_find(topics, kind, names[i]) == NULL;
+        unknown += topic == NULL;
+        total += topic == NULL || topics_names_pair(topics, topic, subscriber) == NULL;
     }
+    if (total > topics->limits.most_names_each)
+        return "ERR too many subscriptions of one client";
     if (unknown > 0 && topics_count_names(topics) + unknown > topics->limits.most_names)
         return "ERR too many channels are subscribed to";
     return NULL;
