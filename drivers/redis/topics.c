@@ -330,6 +330,7 @@ enum topics_found topics_read(struct topics *topics, struct slice in, size_t *us
     REQUIRE(topics->link == TOPICS_READY || topics->link == TOPICS_ASKING);
     REQUIRE(topics->next == NULL); /* the message before has gone to all who hear it */
     *used = 0;
+    in.at = in.length > 0 ? in.at : (const uint8_t *)"";
     while (topics->told.length == 0 && topics->missed.length == 0) {
         struct heard heard;
         size_t step;

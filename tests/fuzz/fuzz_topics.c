@@ -156,6 +156,28 @@ static void pump(struct world *w)
 
 /* ---- what clients hear ------------------------------------------------------------------- */
 
+static void check_kept(struct kept *kept)
+{
+    struct gather_message *message = kept->message;
+
+    if (message == NULL)
+        return;
+    model_check_message(&kept->said, (struct slice){message->bytes, message->length});
+    REQUIRE(message->bytes[0] == (kept->is_resp3 ? '>' : '*'));
+    gather_release(message);
+    kept->message = NULL;
+}
+
+static void keep(struct world *w, const struct said *said, const struct client *client)
+{
+    struct kept *kept = &w->kept[choose(&w->choices) % KEPT];
+
+    check_kept(kept);
+    *kept = (struct kept){.said = *said, .is_resp3 = client->subscriber.is_resp3};
+    kept->message = topics_keep(&w->topics, &client->subscriber);
+    REQUIRE(kept->message != NULL);
+}
+
 static void hear(struct world *w, const struct said *said)
 {
     bool heard[CLIENTS] = {false};
@@ -170,6 +192,8 @@ static void hear(struct world *w, const struct said *said)
         REQUIRE(names_has(&client->told[said->kind], said->name));
         REQUIRE(bytes.at[0] == (subscriber->is_resp3 ? '>' : '*'));
         model_check_message(said, bytes);
+        if (choose(&w->choices) % 4 == 0)
+            keep(w, said, client);
         if (choose(&w->choices) > 250) {
             struct client *other = &w->clients[choose(&w->choices) % CLIENTS];
 
@@ -354,6 +378,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < CLIENTS; i++)
         topics_leave(&w.topics, &w.clients[i].subscriber);
     topics_fini(&w.topics);
+    for (unsigned i = 0; i < KEPT; i++)
+        check_kept(&w.kept[i]);
     model_forget(&w.redis);
     bytes_free(&w.redis.out);
     bytes_free(&w.redis.in);

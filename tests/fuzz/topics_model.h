@@ -24,6 +24,7 @@ enum {
     MOST_WORDS = 3,  /* of a command */
     MOST_ASKED = 16, /* of a client, not answered */
     MOST_SAID = 256,
+    KEPT = 4,
     LONGEST_MESSAGE = 12000,
 };
 
@@ -68,7 +69,15 @@ struct model {
     size_t said_count, said_read;
 };
 
+/* By one who could not take it at once. */
+struct kept {
+    struct gather_message *message;
+    struct said said;
+    bool is_resp3;
+};
+
 struct world {
+    struct kept kept[KEPT];
     struct topics topics;
     struct client clients[CLIENTS];
     struct model redis;
