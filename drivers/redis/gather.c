@@ -125,13 +125,13 @@ static size_t fill(struct gather *gather, struct slice in)
  * left of it, the half of a header, could not be shown again. */
 static bool start_skipping(struct gather *gather, struct slice in, size_t *used)
 {
-    struct heard_skip skip = {0};
+    struct resp skip = {0};
+    enum resp_found found = resp_read(&skip, in, used);
 
-    *used = heard_skip(&skip, in);
-    if (gather->part != NULL && *used < in.length)
+    if (found == RESP_BROKEN || (gather->part != NULL && *used < in.length))
         return false;
     gather->skip = skip;
-    gather->skipping = !skip.ended;
+    gather->skipping = found == RESP_MORE;
     drop_part(gather);
     return true;
 }
@@ -210,12 +210,12 @@ enum gather_found gather_read(struct gather *gather, struct heard *heard, struct
     if (gather->part != NULL)
         return read_part(gather, heard, in, used);
     if (gather->skipping) {
-        skipped = heard_skip(&gather->skip, in);
-        gather->skipping = !gather->skip.ended;
-        if (gather->skipping) {
-            *used = skipped;
-            return gather->skip.broken ? GATHER_BROKEN : GATHER_MORE;
-        }
+        enum resp_found end = resp_read(&gather->skip, in, &skipped);
+
+        *used = skipped;
+        if (end != RESP_WHOLE)
+            return end == RESP_MORE ? GATHER_MORE : GATHER_BROKEN;
+        gather->skipping = false;
     }
     found = read_new(gather, heard, (struct slice){in.at + skipped, in.length - skipped}, used);
     *used += skipped;

@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "drivers/redis/heard.h"
+#include "drivers/redis/resp.h"
 
 enum gather_found { GATHER_MORE, GATHER_WHOLE, GATHER_PASSED, GATHER_BROKEN };
 
@@ -37,7 +38,7 @@ struct gather {
     struct gather_message *part;     /* what is not whole yet */
     size_t needs;                    /* so many bytes at least */
     struct gather_message *passed;   /* what there was of one that is too long */
-    struct heard_skip skip;
+    struct resp skip;                /* where in it */
     bool skipping;
 };
 

@@ -9,8 +9,7 @@
  * that nothing else is answered by an array, and a message is the same bytes as for a client in
  * RESP3, but for the first: '*' for '>'.
  *
- * heard_read holds nothing: what is not whole is read anew. What is too long to be gathered is
- * gone past with heard_skip, which needs no buffer.
+ * heard_read holds nothing: what is not whole is read anew (gather.h).
  *
  * Source: Redis 7.0, src/pubsub.c (addReplyPubsubMessage and its neighbours).
  */
@@ -43,15 +42,5 @@ struct heard {
 };
 
 enum heard_found heard_read(struct heard *heard, struct slice in);
-
-/* Where in a message it is; all zero to begin. Shown a message that heard_read did not find
- * broken from its beginning, returns how much of in belongs to it. */
-struct heard_skip {
-    unsigned items; /* to come */
-    size_t left;    /* of the one it is in */
-    bool begun, ended, broken;
-};
-
-size_t heard_skip(struct heard_skip *skip, struct slice in);
 
 #endif

@@ -20,14 +20,14 @@ static const char *find_objection(const struct topics *topics, struct topics_sub
         struct topics_topic *topic = topics_names_find(topics, kind, names[i]);
 
         if (names[i].length > topics->limits.longest_name)
-            return "ERR the name of the channel is too long";
+            return "the name of the channel is too long";
         unknown += topic == NULL;
         total += topic == NULL || topics_names_pair(topics, topic, subscriber) == NULL;
     }
     if (total > topics->limits.most_names_each)
-        return "ERR too many subscriptions of one client";
+        return "too many subscriptions of one client";
     if (unknown > 0 && topics_count_names(topics) + unknown > topics->limits.most_names)
-        return "ERR too many channels are subscribed to";
+        return "too many channels are subscribed to";
     return NULL;
 }
 
@@ -163,8 +163,10 @@ static void ask_for(struct bytes *out, const char *verb, const struct topics_top
 {
     const char *prefix = topics_commands_prefixes[topic->kind];
 
-    bytes_print(out, "*2\r\n$%zu\r\n%s%s\r\n", strlen(prefix) + strlen(verb), prefix, verb);
-    topics_commands_add_bulk(out, topic->name, topic->length);
+    resp_add_array(out, 2);
+    resp_add_bulk_head(out, strlen(prefix) + strlen(verb));
+    bytes_print(out, "%s%s\r\n", prefix, verb);
+    resp_add_bulk(out, (struct slice){topic->name, topic->length});
 }
 
 static void wish_again(struct topics *topics, const struct topics_command *command)

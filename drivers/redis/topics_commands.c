@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/redis/resp.h"
+
 const char *const topics_commands_prefixes[HEARD_KIND_COUNT] = {"", "p", "s"};
 
 /* ---- the line ---------------------------------------------------------------------------- */
@@ -63,13 +65,6 @@ enum err topics_commands_add(struct topics *topics, struct topics_command like,
 
 /* ---- carrying out commands, as Redis does ------------------------------------------------ */
 
-void topics_commands_add_bulk(struct bytes *out, const void *text, size_t length)
-{
-    bytes_print(out, "$%zu\r\n", length);
-    bytes_add(out, text, length);
-    bytes_add(out, "\r\n", 2);
-}
-
 /* topic NULL: it was subscribed to nothing. */
 static void reply(struct bytes *out, const struct topics_command *command,
                   const struct topics_topic *topic)
@@ -77,17 +72,19 @@ static void reply(struct bytes *out, const struct topics_command *command,
     const struct topics_subscriber *s = command->subscriber;
     const char *verb = command->subscribes ? "subscribe" : "unsubscribe";
     const char *prefix = topics_commands_prefixes[command->kind];
+    unsigned protocol = s->is_resp3 ? 3 : 2;
     size_t count = command->kind == HEARD_SHARD ? s->subscriptions[HEARD_SHARD].length
                                                 : s->subscriptions[HEARD_CHANNEL].length +
                                                       s->subscriptions[HEARD_PATTERN].length;
 
-    bytes_print(out, "%c3\r\n$%zu\r\n%s%s\r\n", s->is_resp3 ? '>' : '*',
-                strlen(prefix) + strlen(verb), prefix, verb);
+    resp_add_push(out, 3, protocol);
+    resp_add_bulk_head(out, strlen(prefix) + strlen(verb));
+    bytes_print(out, "%s%s\r\n", prefix, verb);
     if (topic != NULL)
-        topics_commands_add_bulk(out, topic->name, topic->length);
+        resp_add_bulk(out, (struct slice){topic->name, topic->length});
     else
-        bytes_print(out, "%s", s->is_resp3 ? "_\r\n" : "$-1\r\n");
-    bytes_print(out, ":%zu\r\n", count);
+        resp_add_null(out, protocol);
+    resp_add_integer(out, (int64_t)count);
 }
 
 static void reply_refusal(struct bytes *out, const struct topics_topic *topic)
@@ -95,8 +92,7 @@ static void reply_refusal(struct bytes *out, const struct topics_topic *topic)
     const struct bytes *refusal = &topic->refusal;
 
     if (refusal->length == 0 || refusal->failed) {
-        bytes_print(out, "-%s %s\r\n", err_resp_prefix(ERR_BACKEND_DOWN),
-                    err_text(ERR_BACKEND_DOWN));
+        resp_add_error(out, err_resp_prefix(ERR_BACKEND_DOWN), err_text(ERR_BACKEND_DOWN));
         return;
     }
     bytes_add(out, refusal->at, refusal->length);
@@ -153,7 +149,7 @@ void topics_commands_execute(struct topics *topics, const struct topics_command 
                              struct bytes *out)
 {
     if (command->error != NULL)
-        bytes_print(out, "-%s\r\n", command->error);
+        resp_add_error(out, "ERR", command->error);
     else if (command->subscribes)
         subscribe(topics, command, out);
     else if (command->count == 0)

@@ -45,7 +45,4 @@ void topics_commands_execute(struct topics *topics, const struct topics_command 
 
 extern const char *const topics_commands_prefixes[HEARD_KIND_COUNT];
 
-/* "$3\r\nfoo\r\n" */
-void topics_commands_add_bulk(struct bytes *out, const void *text, size_t length);
-
 #endif
