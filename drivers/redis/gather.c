@@ -212,9 +212,10 @@ enum gather_found gather_read(struct gather *gather, struct heard *heard, struct
     if (gather->skipping) {
         enum resp_found end = resp_read(&gather->skip, in, &skipped);
 
-        *used = skipped;
-        if (end != RESP_WHOLE)
+        if (end != RESP_WHOLE) {
+            *used = skipped;
             return end == RESP_MORE ? GATHER_MORE : GATHER_BROKEN;
+        }
         gather->skipping = false;
     }
     found = read_new(gather, heard, (struct slice){in.at + skipped, in.length - skipped}, used);
