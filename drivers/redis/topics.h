@@ -84,7 +84,12 @@ enum topics_found {
     TOPICS_BROKEN, /* not what Redis says */
 };
 
-enum topics_miss { TOPICS_LINK_LOST, TOPICS_REFUSED, TOPICS_TOO_LONG, TOPICS_NO_MEMORY };
+enum topics_miss {
+    TOPICS_LINK_LOST,
+    TOPICS_REFUSED,  /* what Redis had taken from the link before, it did not take again */
+    TOPICS_TOO_LONG, /* a message, for longest_message or for the memory there is */
+    TOPICS_NO_MEMORY,
+};
 
 struct topics_limits {
     uint64_t answer_ms; /* how long opening and a batch may take */
