@@ -250,6 +250,16 @@ Test(topics, who_wants_what_is_just_being_left_gets_it)
     gets(&eva, SUBSCRIBED_A HELLO);
 }
 
+Test(topics, who_wants_what_nobody_wanted_any_more_gets_it_as_it_is)
+{
+    given_ana_hears_a();
+    leaves(&ana);
+    subscribes(&eva, "a");
+    orders_are("ping");
+    redis_says("*2\r\n$4\r\npong\r\n$0\r\n\r\n" HELLO);
+    gets(&eva, SUBSCRIBED_A HELLO);
+}
+
 Test(topics, who_goes_while_it_waits_is_told_nothing)
 {
     subscribes(&ana, "a");

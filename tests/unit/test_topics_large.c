@@ -245,3 +245,25 @@ Test(topics_large, what_nobody_keeps_is_copied_into_the_block_that_is_there)
     cr_assert_eq(topics.gather.forms[1], block);
     cr_assert_null(topics.gather.forms[0], "in RESP2 nothing is copied");
 }
+
+Test(topics_large, what_was_gathered_is_kept_as_it_is)
+{
+    struct bytes message = large_message("a", LENGTH);
+    struct gather_message *kept;
+    struct slice bytes;
+
+    given_ana_hears_a();
+    shows(message.at, message.length - 1);
+    cr_assert_eq(topics_read(&topics, SLICE("\n"), &(size_t){0}, now), TOPICS_HEARD);
+    cr_assert_eq(topics_next_hearer(&topics, &bytes), &ana.subscriber);
+    kept = topics_keep(&topics, &ana.subscriber);
+    cr_assert_eq(kept->bytes, bytes.at);
+    cr_assert_eq(topics_keep(&topics, &ana.subscriber), kept);
+    gather_release(kept);
+    cr_assert_null(topics_next_hearer(&topics, &bytes));
+    redis_says(HELLO);
+    gets(&ana, HELLO);
+    cr_assert_arr_eq(kept->bytes, message.at, message.length);
+    gather_release(kept);
+    bytes_free(&message);
+}

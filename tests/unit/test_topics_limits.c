@@ -225,3 +225,53 @@ Test(topics_limits, what_redis_would_not_say_is_the_end_of_a_link)
         cr_assert_not(ana.gone);
     }
 }
+
+/* It may take its caller a while to close it. */
+Test(topics_limits, who_has_missed_something_hears_and_is_told_nothing_more)
+{
+    struct topics_subscriber *subscriber;
+    enum topics_miss why;
+
+    given_all_hear_a();
+    topics.limits.keep_after_loss = true;
+    is_lost();
+    opens();
+    topics.limits.keep_after_loss = false;
+    subscribes(&ana, "b");
+    topics_lost(&topics, now);
+    for (unsigned i = 0; i < 3; i++) {
+        subscriber = topics_next_missed(&topics, &why);
+        cr_assert_not_null(subscriber);
+        cr_assert_eq(why, TOPICS_LINK_LOST);
+    }
+    leaves(&bob);
+    now += 500;
+    pump();
+    opens();
+    orders_are("open, subscribe a, open, subscribe a");
+    redis_says(SUBSCRIBED_A HELLO);
+    gets(&ana, "");
+    gets(&eva, "");
+    orders_are("");
+}
+
+Test(topics_limits, answers_come_in_the_order_of_what_was_asked)
+{
+    given_ana_hears_a();
+    leaves(&ana);
+    subscribes(&eva, "b");
+    orders_are("unsubscribe a, subscribe b");
+    redis_says(SUBSCRIBED_B);
+    orders_are("broken, open");
+}
+
+Test(topics_limits, nothing_is_asked_before_all_have_been_told)
+{
+    given_ana_hears_a();
+    subscribes(&eva, "b");
+    pump();
+    subscribes(&bob, "c");
+    cr_assert_eq(topics_read(&topics, SLICE(SUBSCRIBED_B), &(size_t){0}, now), TOPICS_PUMP);
+    cr_assert_eq(topics_next_order(&topics, now, &out), TOPICS_NOTHING);
+    orders_are("subscribe b, subscribe c");
+}
