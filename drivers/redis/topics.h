@@ -20,6 +20,9 @@
  *          TOPICS_BROKEN: close the link, topics_lost
  *          in = behind used; }
  *
+ * While hearers are gone through, clients may leave and ask, and the link be lost; the pump waits
+ * until then. It may itself lose the link (TOPICS_GIVE_UP), and then nothing more is read of it.
+ *
  * The link         CLOSED --> OPENING --> READY <--> ASKING          and from any: lost
  *
  * A client's commands stand in one line with all others'. What they need is asked of Redis in
@@ -49,7 +52,9 @@
  * size; others are lent as they came. Who cannot send at once keeps one block with all others
  * that cannot (topics_keep).
  *
- * What clients cannot be given: PUBLISH and PUBSUB NUMSUB count this link once.
+ * What is not as with a link of one's own: PUBLISH and PUBSUB NUMSUB count this one once; Redis'
+ * ACL is not asked again for a name that is heard (it closes the link itself when its user loses
+ * the right to a channel); and names of several slots in one SSUBSCRIBE are no error.
  *
  * Ownership: a subscriber is embedded in what the caller has of its client, and must leave
  * before it goes. All else is the module's.
@@ -132,7 +137,7 @@ struct topics {
 };
 
 struct topics_subscriber {
-    bool is_resp3;        /* set by the caller, at any time */
+    bool is_resp3;        /* set by the caller, while nothing is owed */
     enum topics_miss why; /* while in topics.missed */
     bool has_missed;
     struct list subscriptions[HEARD_KIND_COUNT];

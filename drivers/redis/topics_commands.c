@@ -19,8 +19,10 @@ void topics_commands_put(struct list *line, struct topics_command *command)
 
 void topics_commands_move(struct list *from, struct list *to)
 {
-    while (from->length > 0)
-        topics_commands_put(to, TOPICS_COMMANDS_ITEM(list_front(from)));
+    struct topics_command *command;
+
+    while ((command = TOPICS_COMMANDS_ITEM(list_front(from))) != NULL)
+        topics_commands_put(to, command);
 }
 
 void topics_commands_drop(struct topics *topics, struct topics_command *command)
@@ -41,7 +43,7 @@ enum err topics_commands_add(struct topics *topics, struct topics_command like,
                              const struct slice *names, size_t count, struct list *line)
 {
     struct topics_command *command =
-        calloc(1, sizeof(*command) + count * sizeof(command->topics[0]));
+        calloc(1, sizeof(*command) + count * sizeof(struct topics_topic *));
 
     if (command == NULL)
         return ERR_NO_MEMORY;
