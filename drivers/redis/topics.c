@@ -81,10 +81,10 @@ void topics_leave(struct topics *topics, struct topics_subscriber *subscriber)
     struct link *link;
 
     while ((link = list_front(&subscriber->commands)) != NULL)
-        topics_commands_drop(topics, LIST_ITEM(link, struct topics_command, of_subscriber));
+        topics_commands_drop(topics, CONTAINER_OF(link, struct topics_command, of_subscriber));
     for (unsigned i = 0; i < HEARD_KIND_COUNT; i++)
         while ((link = list_front(&subscriber->subscriptions[i])) != NULL)
-            topics_names_end(topics, TOPICS_NAMES_SUBSCRIBED(link));
+            topics_names_end(topics, CONTAINER_OF(link, struct topics_subscription, of_subscriber));
     if (link_is_linked(&subscriber->missed))
         list_remove(&topics->missed, &subscriber->missed);
     subscriber->has_missed = false;

@@ -125,10 +125,12 @@ static void unsubscribe_all(struct topics *topics, const struct topics_command *
     if (all->length == 0)
         reply(out, command, NULL);
     while ((link = list_front(all)) != NULL) {
-        struct topics_topic *topic = TOPICS_NAMES_SUBSCRIBED(link)->pair.topic;
+        struct topics_subscription *subscription =
+            CONTAINER_OF(link, struct topics_subscription, of_subscriber);
+        struct topics_topic *topic = subscription->pair.topic;
 
         topic->mentions++; /* its name is needed */
-        topics_names_end(topics, TOPICS_NAMES_SUBSCRIBED(link));
+        topics_names_end(topics, subscription);
         reply(out, command, topic);
         topics_names_unmention(topics, topic);
     }

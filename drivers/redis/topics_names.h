@@ -36,9 +36,8 @@ struct topics_subscription {
     struct link of_topic, of_subscriber;
 };
 
-#define TOPICS_NAMES_TOPIC(l)      LIST_ITEM(l, struct topics_topic, link)
-#define TOPICS_NAMES_OF_TOPIC(l)   LIST_ITEM(l, struct topics_subscription, of_topic)
-#define TOPICS_NAMES_SUBSCRIBED(l) LIST_ITEM(l, struct topics_subscription, of_subscriber)
+#define TOPICS_NAMES_TOPIC(l)    LIST_ITEM(l, struct topics_topic, link)
+#define TOPICS_NAMES_OF_TOPIC(l) LIST_ITEM(l, struct topics_subscription, of_topic)
 
 /* NULL: it is not known. */
 struct topics_topic *topics_names_find(const struct topics *topics, enum heard_kind kind,
