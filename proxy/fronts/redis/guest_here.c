@@ -233,6 +233,7 @@ static void reset(struct guest *guest)
 {
     if (guest->own.line != NULL)
         dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+    guest_subscribe_end(guest);
     guest->has_doubt = guest->is_heavy = false;
     guest->identity = upstream_first_identity(guest->upstream);
     shared_join(NULL, guest);
