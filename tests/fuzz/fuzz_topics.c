@@ -228,6 +228,8 @@ static void link_shows(struct world *w, size_t length)
 
     length = length < redis->out.length - redis->shown ? length : redis->out.length - redis->shown;
     redis->shown += length;
+    if (redis->shown == 0)
+        return;
     do {
         struct slice in = {redis->out.at + redis->read, redis->shown - redis->read};
         const struct said *said;

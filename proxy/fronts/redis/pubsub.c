@@ -7,6 +7,7 @@
 enum {
     MOST_NAMES = 1000000,
     LONGEST_NAME = 64 * 1024,
+    LONGEST_MESSAGE = 32 * 1024 * 1024, /* Redis itself closes a subscriber at that */
     QUIET_MS = 30000, /* after that a silent line is asked whether it is still there */
 };
 
@@ -243,7 +244,7 @@ struct pubsub *pubsub_of(struct identity *identity)
         .most_names = MOST_NAMES,
         .most_names_each = config->max_subscriptions,
         .longest_name = LONGEST_NAME,
-        .longest_message = config->client_output_limit,
+        .longest_message = LONGEST_MESSAGE,
     };
 
     if (identity->pubsub != NULL)
