@@ -26,6 +26,9 @@
  *      ERR_NOT_SUPPORTED      HELLO 3 was refused: RESP3 is not known there   yes
  *      ERR_NO_MEMORY
  *
+ * Redis lets those log in for whom it is still LOADING, and tells it to their commands; so here
+ * it is a failure only where AUTH, SELECT or HELLO is answered with it.
+ *
  * No deadline here: whoever started it stops it. One address that does not answer uses up
  * all of that time, as with libpq.
  *
