@@ -6,7 +6,6 @@
 #include "drivers/redis/resp.h"
 
 enum {
-    NUMBER_MOST = 20,       /* characters of a number, its sign included */
     LEAST_ARGUMENT = 6,     /* "$0\r\n\r\n" */
     COUNT_MOST = INT32_MAX, /* arguments */
 };
@@ -33,7 +32,7 @@ static bool read_number(const uint8_t *at, const uint8_t *end, int64_t *number)
     const uint64_t most = (uint64_t)INT64_MAX + is_negative;
     uint64_t value = 0;
 
-    if (end - at > NUMBER_MOST || digits == end)
+    if (digits == end)
         return false;
     if (*digits == '0' && (is_negative || end - digits > 1))
         return false;
@@ -48,11 +47,10 @@ static bool read_number(const uint8_t *at, const uint8_t *end, int64_t *number)
     return true;
 }
 
-/* Redis looks for the CR with strchr(), so it finds none behind a NUL: such a line only grows
- * until it is too long. */
-static const uint8_t *find(uint8_t what, const uint8_t *at, const uint8_t *end)
+/* Redis looks for the end of a line with strchr(), so it finds none behind a NUL: such a line only
+ * grows until it is too long. */
+static const uint8_t *find(uint8_t what, const uint8_t *at, const uint8_t *end, size_t most)
 {
-    size_t most = REQUEST_MOST_LINE + 1;
     size_t length = (size_t)(end - at) < most ? (size_t)(end - at) : most;
     const uint8_t *found = memchr(at, what, length);
 
@@ -65,10 +63,10 @@ static const uint8_t *find(uint8_t what, const uint8_t *at, const uint8_t *end)
 static enum request_found read_odd_head(uint8_t kind, const uint8_t *at, const uint8_t *end,
                                         struct head *head, char *error)
 {
-    const uint8_t *cr = find('\r', at, end);
+    const uint8_t *cr = find('\r', at, end, REQUEST_MOST_HEAD);
     bool is_bulk = kind == '$';
 
-    if (cr == NULL && end - at <= REQUEST_MOST_LINE)
+    if (cr == NULL && end - at < REQUEST_MOST_HEAD)
         return REQUEST_MORE;
     if (cr == NULL)
         return refuse(error, is_bulk ? "too big bulk count string" : "too big mbulk count string");
@@ -157,9 +155,13 @@ static enum request_found read_multibulk(struct request *request, struct slice i
         is_large = is_large || (size_t)(at - in.at) + size + rest >= REQUEST_WHOLE_BELOW;
         if ((size_t)(at - in.at) + size >= REQUEST_WHOLE_BELOW)
             return REQUEST_LARGE;
+        if ((size_t)(end - at) < size - 1)
+            return REQUEST_MORE;
+        if (at[size - 2] != '\r')
+            return refuse(request->error, "invalid bulk length");
         if ((size_t)(end - at) < size)
             return REQUEST_MORE;
-        if (at[size - 2] != '\r' || at[size - 1] != '\n')
+        if (at[size - 1] != '\n')
             return refuse(request->error, "invalid bulk length");
         if (i < REQUEST_MOST_ARGS)
             request->args[request->shown++] = (struct slice){at, size - 2};
@@ -283,7 +285,8 @@ static void add_words(struct request *request, const uint8_t *at, const uint8_t 
         if (to == NULL)
             return;
         REQUIRE(read_word(&begin, end, to, &length));
-        memcpy(to + length, "\r\n", 2);
+        to[length] = '\r';
+        to[length + 1] = '\n';
         if (request->shown == REQUEST_MOST_ARGS)
             continue;
         places[request->shown] = (size_t)(to - scratch->at);
@@ -296,9 +299,9 @@ static void add_words(struct request *request, const uint8_t *at, const uint8_t 
 static enum request_found read_inline(struct request *request, struct slice in,
                                       struct bytes *scratch)
 {
-    const uint8_t *end = in.at + in.length, *lf = find('\n', in.at, end);
+    const uint8_t *end = in.at + in.length, *lf = find('\n', in.at, end, REQUEST_MOST_LINE);
 
-    if (lf == NULL && in.length <= REQUEST_MOST_LINE)
+    if (lf == NULL && in.length < REQUEST_MOST_LINE)
         return REQUEST_MORE;
     if (lf == NULL)
         return refuse(request->error, "too big inline request");

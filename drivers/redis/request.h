@@ -19,9 +19,11 @@
  * only such as every server reads alike.
  *
  * Nothing is kept between calls: the beginning of a request is read anew with what has come
- * behind it, and nothing depends on the pieces it came in. That is cheap, for a request of
- * REQUEST_WHOLE_BELOW bytes or more is never waited for: when the arguments that can be shown have
- * been seen, it is REQUEST_LARGE. So a decision needs at most REQUEST_SHOW_MOST bytes at once.
+ * behind it, so it makes no difference in what pieces it comes. A request of REQUEST_WHOLE_BELOW
+ * bytes or more is not waited for: it is REQUEST_LARGE once the arguments that can be shown have
+ * been seen. A decision needs at most REQUEST_SHOW_MOST bytes at once, which is what a stream
+ * keeps. So a line may be as long as Redis has it, less one byte, and one where a length should be
+ * half of that.
  *
  * Errors are Redis's own, word for word, and come where Redis has them. It does not look at the
  * LF behind a CR nor at the CR LF behind a bulk; here what is not CR LF is an invalid length,
@@ -43,11 +45,12 @@
 enum {
     REQUEST_WHOLE_BELOW = 32 * 1024,       /* a request as long as this is streamed */
     REQUEST_MOST_ARGS = 8,                 /* so many are shown; enough to classify */
-    REQUEST_MOST_LINE = 64 * 1024,         /* Redis's PROTO_INLINE_MAX_SIZE */
+    REQUEST_MOST_LINE = 64 * 1024,         /* of an inline request, its LF included */
+    REQUEST_MOST_HEAD = 32 * 1024,         /* of a line with a length, if there are such */
     REQUEST_MOST_BULK = 512 * 1024 * 1024, /* its proto-max-bulk-len, by default */
     REQUEST_UNAUTHENTICATED_COUNT = 10,    /* what who has not logged in may send */
     REQUEST_UNAUTHENTICATED_BULK = 16 * 1024,
-    REQUEST_SHOW_MOST = REQUEST_WHOLE_BELOW + REQUEST_MOST_LINE + 2,
+    REQUEST_SHOW_MOST = REQUEST_WHOLE_BELOW + REQUEST_MOST_HEAD,
     REQUEST_ERROR_SIZE = 64,
 };
 
@@ -68,17 +71,18 @@ struct request {
     char error[REQUEST_ERROR_SIZE];       /* of BROKEN: "Protocol error: ..."; one line */
 };
 
-/* What stands at the beginning of in. args of LARGE and WHOLE, error of BROKEN
- * and length are valid; scratch is for inline requests, and is cleared by each; it may be shared by
- * all connections. */
+/* What stands at the beginning of in. What is valid in request then: of WHOLE and LARGE all but
+ * error, of EMPTY length, of BROKEN error, of MORE nothing. scratch is for inline requests, and
+ * cleared by each; it may be shared by all connections. Without memory for it: BROKEN. */
 enum request_found request_read(struct request *request, struct slice in, bool is_authenticated,
                                 struct bytes *scratch) MUST_CHECK;
 
-/* A multibulk request that is passed on in pieces. All zero to begin, and again at its end. */
+/* A multibulk request that is passed on in pieces. All zero to begin (but for is_unauthenticated),
+ * and again at its end. */
 struct request_pass {
     uint64_t left;                  /* bytes to come of an argument, its CR LF included */
     uint32_t count;                 /* arguments to come, this one included */
-    bool is_unauthenticated;        /* set it before the first call, if so */
+    bool is_unauthenticated;        /* the caller's: such a client may send less */
     char error[REQUEST_ERROR_SIZE]; /* of BROKEN */
 };
 

@@ -50,7 +50,7 @@ enum {
     /* So many aggregates may be begun and not ended, or the value is RESP_BROKEN. One whose last
      * element has begun needs no room any more, and does not count. */
     RESP_MOST_DEPTH = 512,
-    RESP_MOST_ELEMENTS = INT32_MAX, /* of one aggregate; of maps: pairs / 2 */
+    RESP_MOST_ELEMENTS = INT32_MAX, /* of one aggregate; a pair is two */
     RESP_MOST_DIGITS = 18,          /* of a length */
     RESP_HEAD_MOST = 32,
 };

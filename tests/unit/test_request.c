@@ -99,7 +99,9 @@ static const struct row rows[] = {
 
     /* Redis reads these; what else one may find in them is not for a server to decide */
     ROW("*1\r\n$4\r\nPINGxx", LENGTH),
+    ROW("*1\r\n$4\r\nPINGx", LENGTH),
     ROW("*1\r\n$4\r\nPING\rx", LENGTH),
+    ROW("*1\r\n$4\r\nPINGx\n", LENGTH),
     ROW("*1\rx", COUNT),
     ROW("*1\r\n$4\rx", LENGTH),
 
@@ -326,34 +328,66 @@ static void starts_with(const char *begin)
 Test(request, a_line_has_an_end)
 {
     starts_with("");
-    send_many(REQUEST_MOST_LINE, 'x');
+    send_many(REQUEST_MOST_LINE - 1, 'x');
     says(all_sent(), true, "more");
-    send_text("x");
+    send_text("\n");
+    cr_assert_eq(verdict_on(all_sent(), true), REQUEST_WHOLE);
+    sent.at[sent.length - 1] = 'x';
     says(all_sent(), true, "broken: Protocol error: too big inline request");
+    send_text("\n");
+    says(all_sent(), true, "broken: Protocol error: too big inline request");
+}
 
-    starts_with("*");
-    send_many(REQUEST_MOST_LINE - 1, '1');
+static void has_an_end(const char *begin, size_t line, const char *verdict)
+{
+    starts_with(begin);
+    send_many(line - 1, '$');
     says(all_sent(), true, "more");
-    send_text("1");
-    says(all_sent(), true, "broken: Protocol error: too big mbulk count string");
-    send_text("\r\n");
-    says(all_sent(), true, "broken: Protocol error: too big mbulk count string");
-
-    starts_with("*1\r\n");
-    send_many(REQUEST_MOST_LINE, '$');
+    sent.at[sent.length - 1] = '\r';
     says(all_sent(), true, "more");
+    sent.at[sent.length - 1] = '$';
     send_text("$");
-    says(all_sent(), true, "broken: Protocol error: too big bulk count string");
+    says(all_sent(), true, verdict);
+    send_text("\r\n");
+    says(all_sent(), true, verdict);
+}
+
+Test(request, so_has_a_line_with_a_length)
+{
+    has_an_end("*", REQUEST_MOST_HEAD - 1, "broken: Protocol error: too big mbulk count string");
+    has_an_end("*1\r\n", REQUEST_MOST_HEAD, "broken: Protocol error: too big bulk count string");
+    has_an_end("*2\r\n$4\r\nPING\r\n", REQUEST_MOST_HEAD,
+               "broken: Protocol error: too big bulk count string");
+}
+
+/* The last byte that may be needed to decide: the LF behind the longest line with a length, behind
+ * the longest argument that can be shown. */
+Test(request, no_more_is_needed_than_a_stream_keeps)
+{
+    size_t longest = REQUEST_WHOLE_BELOW - 1 - (sizeof("*2\r\n$32750\r\n\r\n") - 1);
+
+    bytes_print(&sent, "*2\r\n$%zu\r\n", longest);
+    send_many(longest, 'x');
+    send_text("\r\n");
+    send_many(REQUEST_MOST_HEAD - 1, '1');
+    sent.at[REQUEST_WHOLE_BELOW - 1] = '$';
+    send_text("\r");
+    cr_assert_eq(sent.length, REQUEST_SHOW_MOST - 1);
+    says(all_sent(), true, "more");
+    send_text("\n");
+    says(all_sent(), true, LENGTH);
 }
 
 Test(request, nor_does_a_nul_make_it_endless)
 {
     send("\0\n", 2);
-    send_many(REQUEST_MOST_LINE - 1, 'x');
+    send_many(REQUEST_MOST_LINE - 3, 'x');
+    says(all_sent(), true, "more");
+    send_text("x");
     says(all_sent(), true, "broken: Protocol error: too big inline request");
     bytes_clear(&sent);
     send("*\0\r\n", 4);
-    send_many(REQUEST_MOST_LINE - 3, 'x');
+    send_many(REQUEST_MOST_HEAD - 4, 'x');
     says(all_sent(), true, "broken: Protocol error: too big mbulk count string");
 }
 
@@ -402,6 +436,20 @@ Test(request, one_of_many_arguments_is_large_when_eight_are_seen)
     says(all_sent(), true, "large, 100000: MGET a a a a a a a");
     starts_with("*3\r\n$4\r\nMSET\r\n$40000\r\n");
     says(all_sent(), true, "large, 3: MSET");
+}
+
+/* The shortest argument takes six bytes: *5460 may end below the limit, *5461 cannot. */
+Test(request, as_many_arguments_as_can_be_whole_are_waited_for)
+{
+    send_text("*5461\r\n");
+    for (size_t i = 0; i < 8; i++)
+        send_text("$0\r\n\r\n");
+    says(all_sent(), true, "large, 5461:        ");
+    sent.at[4] = '0';
+    says(all_sent(), true, "more");
+    for (size_t i = 8; i < 5460; i++)
+        send_text("$0\r\n\r\n");
+    says(all_sent(), true, "32767 bytes, 5460:        ");
 }
 
 Test(request, without_memory_an_inline_one_is_refused)
