@@ -111,6 +111,7 @@ static void on_closed(struct stream *stream)
     struct door *door = guest->door;
 
     list_remove(&door->guests[guest->state], &guest->link);
+    shared_join(NULL, guest);
     if (guest->is_counted)
         door->clients--;
     guest_auth_free(guest);

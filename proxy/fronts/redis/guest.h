@@ -79,8 +79,10 @@ struct guest {
     bool has_rest;  /* it has sent what was not used yet */
     bool has_ended; /* it will send no more */
     bool is_counted;
-    bool is_blocked; /* a patient request of it is on its way */
-    bool has_doubt;  /* something may have been left in its own line */
+    bool is_blocked;     /* a patient request of it is on its way */
+    bool has_doubt;      /* something may have been left in its own line, ... */
+    bool outlives_reset; /* ... which RESET does not end */
+    bool may_be_closed;  /* Redis may close that instead of a reply, as it was asked to */
 };
 
 void guest_accept(struct upstream *upstream, uv_stream_t *listener);
@@ -97,6 +99,7 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
 
 /* So many of its replies took too long; they are nobody's now. */
 void guest_hear_late(struct guest *guest, uint32_t count);
+void guest_hear_own_late(struct guest *guest);
 
 void guest_due(struct guest *guest);
 void guest_go_on(struct guest *guest);

@@ -34,7 +34,7 @@ static struct shared_lane *lane_of(struct guest *guest)
     shared = shared_find(guest->identity, guest->follow.db, guest->follow.protocol);
     if (shared == NULL)
         return NULL;
-    guest->lane = shared_lane(shared, guest->id);
+    shared_join(shared, guest);
     return guest->lane;
 }
 
@@ -181,6 +181,8 @@ static bool ask_own(struct guest *guest, const struct sight *sight, struct slice
     guest->owed++;
     guest->is_blocked |= sight->plan.note.is_patient;
     guest->has_doubt |= sight->use.leaves_doubt;
+    guest->outlives_reset |= sight->use.outlives_reset || sight->use.may_close;
+    guest->may_be_closed = sight->use.may_close;
     return true;
 }
 

@@ -176,6 +176,17 @@ enum err upstream_listen(struct upstream *upstream, char why[256])
     return e;
 }
 
+void upstream_learn_limit(struct upstream *upstream, int32_t db)
+{
+    if (upstream->db_limit == 0 || db < upstream->db_limit)
+        upstream->db_limit = db;
+}
+
+bool upstream_has_database(const struct upstream *upstream, int32_t db)
+{
+    return upstream->db_limit == 0 || db < upstream->db_limit;
+}
+
 /* ---- all that belongs to it -------------------------------------------------------------- */
 
 static void for_each_identity(struct upstream *upstream, void (*what)(struct dedicated *, uint64_t),
@@ -200,10 +211,13 @@ void upstream_tick(struct upstream *upstream, uint64_t now)
 
     HASH_ITER(hh, upstream->shares, shared, next)
     {
-        shared_tick(shared, now);
+        if (shared_tick(shared, now)) {
+            HASH_DEL(upstream->shares, shared);
+            shared_destroy(shared);
+        }
     }
     if (upstream->checking != NULL)
-        shared_tick(upstream->checking, now);
+        REQUIRE(!shared_tick(upstream->checking, now));
     for_each_identity(upstream, dedicated_tick, now);
 }
 
