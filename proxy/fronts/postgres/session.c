@@ -268,8 +268,14 @@ static void obey(struct session *session, const struct relay_plan *plan)
 static size_t pass_on(struct session *session, struct slice in)
 {
     struct relay_plan plan;
-    size_t used = subscriptions_pass(session, in, &plan);
+    size_t used;
 
+    /* A cancel that is sent again must not hit what comes next: its client knows of none. */
+    session->held_back =
+        session->lease.backend != NULL && backend_is_insisting(session->lease.backend);
+    if (session->held_back)
+        return 0;
+    used = subscriptions_pass(session, in, &plan);
     if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
     if (plan.back.length > 0)
@@ -570,7 +576,7 @@ const void *session_cancel(struct session *session)
         rest(session);
         return NULL;
     }
-    if (backend == NULL || backend_cancel(backend) != ERR_OK)
+    if (backend == NULL || broker_cancel(&session->lease) != ERR_OK)
         return NULL;
     if (backend->canceling == 0)
         return NULL;
