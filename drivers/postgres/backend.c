@@ -160,6 +160,9 @@ enum err backend_cancel(struct backend *backend)
     insist_begin(&backend->insist, &backend->relay.owed, now);
     if (backend->insist.due != INSIST_NEVER)
         list_push_back(&backend->home->insisting, &backend->insisting);
+    if (backend->state == BACKEND_LEASED && backend->insist.due != INSIST_NEVER &&
+        insist_is_early(&backend->insist, &backend->relay.owed))
+        return ERR_OK;
     return send_cancel(backend);
 }
 

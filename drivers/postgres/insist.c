@@ -33,6 +33,11 @@ void insist_begin(struct insist *insist, const struct owed *owed, uint64_t now)
     };
 }
 
+bool insist_is_early(const struct insist *insist, const struct owed *owed)
+{
+    return (int32_t)(owed->answered - insist->answered) < 0;
+}
+
 /* Whether the server cannot have come to anything else meanwhile. */
 static bool is_alone(const struct insist *insist, const struct owed *owed)
 {
@@ -58,6 +63,10 @@ bool insist_again(struct insist *insist, const struct owed *owed, uint64_t now)
         insist->due = INSIST_NEVER;
         return false;
     }
+    if (insist_is_early(insist, owed)) {
+        insist->due = now + INSIST_FIRST;
+        return false;
+    }
     insist->due = now + ((uint64_t)INSIST_FIRST << ++insist->tries);
-    return owed->answered == insist->answered && is_alone(insist, owed);
+    return is_alone(insist, owed);
 }

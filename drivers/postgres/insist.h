@@ -13,6 +13,9 @@
  * behind it that the server may be at already. The caller sends nothing more until the cancel has
  * come to its end (cancel.h).
  *
+ * What weir has sent ahead of the request, its settings or its BEGIN, is not meant either, and must
+ * not fail: as long as the server is there the cancel is early, and waits (trap 30).
+ *
  * Pure: it has no socket and no clock.
  */
 #ifndef DRIVERS_POSTGRES_INSIST_H
@@ -34,6 +37,9 @@ struct insist {
 
 /* Of a request that is not the only one it is never clear which was meant: then it is given up. */
 void insist_begin(struct insist *insist, const struct owed *owed, uint64_t now);
+
+/* Whether the server has not come to the request yet. */
+bool insist_is_early(const struct insist *insist, const struct owed *owed);
 
 /* It is due. True: once more. */
 bool insist_again(struct insist *insist, const struct owed *owed, uint64_t now) MUST_CHECK;

@@ -291,6 +291,28 @@ def test_it_is_not_sent_again_once_its_query_was_answered(fake, pooler, wire):
     assert other.value("three") == "whole"
 
 
+@pytest.mark.weir_only
+@pytest.mark.parametrize("ahead", ["set", "begin"])
+def test_a_cancel_does_not_hit_what_went_ahead_of_its_query(fake, pooler, wire, ahead):
+    came_early = []
+
+    def at_the_query(server, sql):
+        if sql == b"select 1":
+            return [CANCELED if server.is_canceled() else result(b"never canceled")]
+        came_early.append(server.is_canceled(0.3))
+        return [message("C", text(ahead.upper())), message("Z", b"T" if ahead == "begin" else b"I")]
+
+    weir = pooler(server_of(fake(Deaf(at_the_query))), default_pool_size=1)
+    wire(weir, "ana")
+    client = wire(weir, "ana", **({"TimeZone": "UTC"} if ahead == "set" else {}))
+    if ahead == "begin":
+        assert kinds(client.ask(query("begin"))) == "CZ"
+    client.send(query("select 1"))
+    cancel(weir.port, client.key)
+    assert client.error()["C"] == "57014"
+    assert came_early == [False]
+
+
 # ---- logins
 
 
