@@ -119,6 +119,8 @@ void relay_steps_done(struct relay *relay)
     if (step->of_server)
         kept &=
             change(&names->on_server, (struct slice){step->as, step->as_length}, step->statement);
+    if (step->statement != NULL && statement_is_opaque(step->statement))
+        relay->pinned |= 1u << RELAY_PIN_STATEMENT; /* nobody could make it elsewhere */
     /* A SET before it has changed how it was read, or it was prepared before a SET. */
     if (kept && step->of_server && step->statement != NULL &&
         !statement_is_opaque(step->statement) &&
