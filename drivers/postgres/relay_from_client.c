@@ -273,7 +273,7 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
 {
     size_t used = 0;
 
-    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    relay_begin_plan(plan);
     if (relay != NULL)
         relay->names.own_length = relay->names.back_length = 0;
     if (relay != NULL && sent->begun_length > 0 && in.length > 0)

@@ -529,8 +529,11 @@ static unsigned kinds_of(uint32_t hints)
 
 unsigned state_question(const struct state *state, unsigned pinned)
 {
-    unsigned kinds = kinds_of(state->hints);
+    unsigned kinds;
 
+    if (state->hints == 0) /* nearly always */
+        return 0;
+    kinds = kinds_of(state->hints);
     return state->hints & SQL_ENDS ? kinds | pinned : kinds;
 }
 

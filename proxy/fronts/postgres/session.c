@@ -374,6 +374,16 @@ static void rest(struct session *session)
         listen_again(session);
 }
 
+/* Whether it has nothing to keep its server for, and the server was asked what only that knows. May
+ * lose it. */
+static bool may_leave(struct broker_lease *lease)
+{
+    if (backend_may_be_left(lease->backend, lease->sent)) /* nearly always */
+        return true;
+    broker_see_to(lease);
+    return lease->backend != NULL && backend_may_be_left(lease->backend, lease->sent);
+}
+
 static void on_turn(struct broker_lease *lease)
 {
     struct session *session = lessee(lease);
@@ -392,14 +402,13 @@ static void on_turn(struct broker_lease *lease)
             become(session, SESSION_WORKING);
         return;
     }
-    broker_see_to(lease);
-    if (lease->backend == NULL) /* it was lost, and that was told */
-        return;
-    if (backend_may_be_left(lease->backend, &session->sent)) {
+    if (may_leave(lease)) {
         broker_leave(lease, &session->sent);
         rest(session);
         return;
     }
+    if (lease->backend == NULL) /* it was lost, and that was told */
+        return;
     become(session, occupation(session));
     if (session->state == SESSION_PINNED && session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
