@@ -66,6 +66,8 @@ static bool log_next(const struct state_log *log, size_t *from, struct sql_chang
 
 static void log_drop(struct state_log *log, size_t length)
 {
+    if (length == 0)
+        return;
     memmove(log->at, log->at + length, log->length - length);
     log->length = (uint16_t)(log->length - length);
 }
