@@ -1,6 +1,6 @@
 #!/bin/bash
-# docker/local.sh          - a PostgreSQL of its own in a temporary folder, and weir before it, until Ctrl-C
-# docker/local.sh --check  - the same, but asks it a few things and ends: 0 when all was answered well
+# docker/local.sh          - PostgreSQL and Redis of its own in a temporary folder, and weir before them, until Ctrl-C
+# docker/local.sh --check  - the same, but asks them a few things and ends: 0 when all was answered well
 #
 # Installs what is missing (Debian 12 and 13) and builds a release in build-release/.
 # WEIR=program starts that program instead and builds nothing.
@@ -26,6 +26,7 @@ fi
 bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -1)
 folder=$(mktemp -d "${TMPDIR:-/tmp}/weir.XXXXXX")
 weir_pid=
+redis_pid=
 chmod 755 "$folder"
 
 # PostgreSQL refuses to run as root.
@@ -40,10 +41,10 @@ as_server() {
 clean_up() {
     status=$?
     trap '' INT TERM HUP
-    if [ -n "$weir_pid" ]; then
-        kill "$weir_pid" 2>/dev/null || true
-        wait "$weir_pid" 2>/dev/null || true
-    fi
+    for pid in $weir_pid $redis_pid; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
     if [ -e "$folder/data/postmaster.pid" ]; then
         as_server "$bin/pg_ctl" -D "$folder/data" -m immediate -s stop || true
     fi
@@ -73,6 +74,25 @@ start_postgres() {
     PGPASSWORD=$password "$bin/createdb" -h "$folder" -U app app
 }
 
+start_redis() {
+    (umask 077 && cat >"$folder/redis.conf") <<-END
+	port 0
+	unixsocket $folder/redis.sock
+	requirepass $password
+	dir $folder
+	save ""
+	END
+    redis-server "$folder/redis.conf" >"$folder/redis.log" 2>&1 &
+    redis_pid=$!
+    for ((attempt = 0; attempt < 200; attempt++)); do
+        if REDISCLI_AUTH=$password redis-cli -s "$folder/redis.sock" ping >/dev/null 2>&1; then return; fi
+        kill -0 "$redis_pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    cat "$folder/redis.log" >&2
+    fail "Redis does not answer"
+}
+
 start_weir() {
     cat >"$folder/weir.ini" <<-END
 	[databases]
@@ -86,6 +106,9 @@ start_weir() {
 	pool_mode = transaction
 	default_pool_size = 8
 	max_client_conn = 1000
+	[redis]
+	listen_port = $redis
+	app = unix://$folder/redis.sock
 	[http]
 	listen_port = $http
 	END
@@ -93,7 +116,7 @@ start_weir() {
     "$WEIR" "$folder/weir.ini" 2>"$folder/weir.log" &
     weir_pid=$!
     for ((attempt = 0; attempt < 200; attempt++)); do
-        if taken "$port"; then return; fi
+        if taken "$port" && taken "$redis"; then return; fi
         kill -0 "$weir_pid" 2>/dev/null || break
         sleep 0.05
     done
@@ -133,6 +156,20 @@ check_pgbench() {
     done
 }
 
+redis_cli() { REDISCLI_AUTH=$password redis-cli -p "$redis" "$@"; }
+
+check_redis() {
+    expect "Redis: a wrong password" "WRONGPASS" "$(REDISCLI_AUTH=wrong redis-cli -p "$redis" ping 2>&1 | grep -o WRONGPASS)"
+    expect "Redis: SET and GET" "OK 42" "$(printf 'set answer 42\nget answer\n' | redis_cli 2>&1 | xargs)"
+    expect "Redis: a transaction" "OK QUEUED 43" "$(printf 'multi\nincr answer\nexec\n' | redis_cli 2>&1 | xargs)"
+    redis-benchmark -p "$redis" -a "$password" -t set,get -n 20000 -c 20 -q 2>&1 | tr '\r' '\n' >"$folder/redis-benchmark.log"
+    for command in SET GET; do
+        line=$(grep "^$command: .* requests per second" "$folder/redis-benchmark.log" | tail -1) ||
+            { cat "$folder/redis-benchmark.log" >&2; fail "redis-benchmark -t $command"; }
+        say "redis-benchmark: $line"
+    done
+}
+
 check_http() {
     "$source/docker/fetch.sh" "$http" /healthz >/dev/null || fail "/healthz"
     "$source/docker/fetch.sh" "$http" /metrics >"$folder/metrics" || fail "/metrics"
@@ -154,7 +191,9 @@ check_end() {
 
 password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
 start_postgres
+start_redis
 port=$(free_port 6432)
+redis=$(free_port 6380)
 http=$(free_port 8080)
 url=postgres://app:$password@127.0.0.1:$port/app
 start_weir
@@ -162,14 +201,16 @@ start_weir
 if [ -n "${check-}" ]; then
     check_queries
     check_pgbench
+    check_redis
     check_http
     check_end
     say "all is well"
 else
     echo
-    echo "PostgreSQL behind weir, until Ctrl-C:"
+    echo "PostgreSQL and Redis behind weir, until Ctrl-C:"
     echo
     echo "    psql $url"
+    echo "    redis-cli -u redis://:$password@127.0.0.1:$redis"
     echo "    http://127.0.0.1:$http/metrics"
     echo
     wait "$weir_pid" || { cat "$folder/weir.log" >&2; fail "weir ended"; }

@@ -47,15 +47,22 @@ static void set_option(uv_os_fd_t fd, int option, int value)
         setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
 }
 
-void peer_keep_alive(struct stream *stream, const struct peer_keepalive *how)
+void peer_keep_socket_alive(int fd, const struct peer_keepalive *how)
 {
     int on = 1;
-    uv_os_fd_t fd;
 
-    if (!how->on || stream->uv.handle.type != UV_TCP || uv_fileno(&stream->uv.handle, &fd) != 0)
+    if (!how->on)
         return;
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     set_option(fd, TCP_KEEPIDLE, how->idle_s);
     set_option(fd, TCP_KEEPINTVL, how->interval_s);
     set_option(fd, TCP_KEEPCNT, how->count);
+}
+
+void peer_keep_alive(struct stream *stream, const struct peer_keepalive *how)
+{
+    uv_os_fd_t fd;
+
+    if (stream->uv.handle.type == UV_TCP && uv_fileno(&stream->uv.handle, &fd) == 0)
+        peer_keep_socket_alive(fd, how);
 }

@@ -28,6 +28,9 @@ void peer_get(const struct stream *stream, struct peer *peer);
 /* "127.0.0.1:5432", "[::1]:5432" or "unix". */
 void peer_write(const struct peer *peer, char *to, size_t size);
 
+/* Does nothing to a stream that is no TCP, or under TLS: whoever has connected that socket sees
+ * to it, with the second. */
 void peer_keep_alive(struct stream *stream, const struct peer_keepalive *how);
+void peer_keep_socket_alive(int fd, const struct peer_keepalive *how);
 
 #endif

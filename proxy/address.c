@@ -1,6 +1,7 @@
 #include "proxy/address.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,14 +52,58 @@ enum err address_parse(const char *text, struct address *address)
     return ERR_OK;
 }
 
-bool address_is_loopback(const struct address *address)
+static bool host_is_loopback(const char *host)
 {
     struct in_addr v4;
     struct in6_addr v6;
 
-    if (address->is_folder)
-        return true;
-    if (inet_pton(AF_INET, address->host, &v4) == 1)
+    if (inet_pton(AF_INET, host, &v4) == 1)
         return ntohl(v4.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, address->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+bool address_is_loopback(const struct address *address)
+{
+    return address->is_folder || host_is_loopback(address->host);
+}
+
+/* ---- lists ------------------------------------------------------------------------------- */
+
+bool address_next(const char **list, char host[ADDRESS_HOST_SIZE])
+{
+    size_t length;
+
+    *list += strspn(*list, ", ");
+    length = strcspn(*list, ", ");
+    snprintf(host, ADDRESS_HOST_SIZE, "%.*s", (int)length, *list);
+    *list += length;
+    return length > 0;
+}
+
+bool address_find_open(const char *list, char host[ADDRESS_HOST_SIZE])
+{
+    while (address_next(&list, host))
+        if (!host_is_loopback(host) && strcmp(host, "localhost") != 0)
+            return true;
+    return false;
+}
+
+static bool covers(const char *wide, const char *host)
+{
+    bool is_v6 = strchr(host, ':') != NULL;
+
+    return strcmp(wide, "*") == 0 || strcmp(wide, host) == 0 ||
+           (strcmp(wide, "0.0.0.0") == 0 && !is_v6) || (strcmp(wide, "::") == 0 && is_v6) ||
+           (strcmp(wide, "localhost") == 0 && host_is_loopback(host));
+}
+
+bool address_lists_meet(const char *one, const char *other)
+{
+    char a[ADDRESS_HOST_SIZE], b[ADDRESS_HOST_SIZE];
+
+    while (address_next(&one, a))
+        for (const char *rest = other; address_next(&rest, b);)
+            if (covers(a, b) || covers(b, a))
+                return true;
+    return false;
 }

@@ -6,11 +6,11 @@
 #include "proxy/metrics.h"
 
 static const char help[] =
-    "weir stands in front of PostgreSQL: many clients, few connections.\n"
+    "weir stands in front of PostgreSQL and Redis: many clients, few connections.\n"
     "\n"
     "usage: weir [-q] [-v] CONFIG.ini\n"
-    "       weir [-q] [-v] --postgres URL [--listen HOST:PORT] [--http HOST:PORT]\n"
-    "            [--pool-size N] [--auth-file FILE]\n"
+    "       weir [-q] [-v] [--postgres URL [--listen HOST:PORT] [--pool-size N]]\n"
+    "            [--redis URL [--redis-listen HOST:PORT]] [--http HOST:PORT] [--auth-file FILE]\n"
     "       weir --check CONFIG.ini\n"
     "       weir --settings | --metrics | --help | --version\n"
     "\n"
@@ -21,8 +21,15 @@ static const char help[] =
     "                      connection string of libpq\n"
     "  --listen HOST:PORT  where clients come in: [::1]:6432, or /folder of a Unix socket;\n"
     "                      127.0.0.1:6432 if not given\n"
-    "  --http HOST:PORT    the same for HTTP: 127.0.0.1:8080 if not given, port 0 for none\n"
     "  --pool-size N       how many connections to the server there may be\n"
+    "  --redis URL         serve this Redis, alone or beside --postgres; URL is\n"
+    "                      redis://user:password@host:6379/0, rediss:// for TLS, or\n"
+    "                      unix:///path; without a password clients' AUTH passes to Redis,\n"
+    "                      with one all of this machine are served as its user\n"
+    "  --redis-listen HOST:PORT\n"
+    "                      where clients of Redis come in, or /path of a Unix socket;\n"
+    "                      127.0.0.1:6380 if not given\n"
+    "  --http HOST:PORT    the same for HTTP: 127.0.0.1:8080 if not given, port 0 for none\n"
     "  --auth-file FILE    let in only the users of this userlist.txt, by their passwords;\n"
     "                      needed to listen on any address that is not loopback\n"
     "  --check             say all that is wrong with the configuration, and start nothing\n"
@@ -33,11 +40,24 @@ static const char help[] =
     "  -h, --help          print this\n"
     "  -V, --version       print the version\n";
 
-enum { POSTGRES = 256, LISTEN, HTTP, POOL_SIZE, AUTH_FILE, CHECK, SETTINGS, METRICS };
+enum {
+    POSTGRES = 256,
+    REDIS,
+    LISTEN,
+    REDIS_LISTEN,
+    HTTP,
+    POOL_SIZE,
+    AUTH_FILE,
+    CHECK,
+    SETTINGS,
+    METRICS
+};
 
 static const struct option options[] = {
     {"postgres", required_argument, NULL, POSTGRES},
+    {"redis", required_argument, NULL, REDIS},
     {"listen", required_argument, NULL, LISTEN},
+    {"redis-listen", required_argument, NULL, REDIS_LISTEN},
     {"http", required_argument, NULL, HTTP},
     {"pool-size", required_argument, NULL, POOL_SIZE},
     {"auth-file", required_argument, NULL, AUTH_FILE},
@@ -59,8 +79,12 @@ static const char **argument_of(int option, struct config_urls *urls)
     switch (option) {
     case POSTGRES:
         return &urls->postgres;
+    case REDIS:
+        return &urls->redis;
     case LISTEN:
         return &urls->listen;
+    case REDIS_LISTEN:
+        return &urls->redis_listen;
     case HTTP:
         return &urls->http;
     case POOL_SIZE:
@@ -99,23 +123,36 @@ static void take_flag(int option, struct command *command)
     }
 }
 
+static void check_urls(const struct config_urls *urls, struct mistake_list *mistakes)
+{
+    if (urls->postgres == NULL && (urls->listen || urls->pool_size))
+        mistake_add(mistakes, "--listen and --pool-size go with --postgres");
+    if (urls->redis == NULL && urls->redis_listen)
+        mistake_add(mistakes, "--redis-listen goes with --redis");
+}
+
 static void check_whole(const struct command *command, int names, struct mistake_list *mistakes)
 {
     const struct config_urls *urls = &command->urls;
-    bool has_url = urls->postgres != NULL;
-    bool has_more = urls->listen || urls->http || urls->pool_size || urls->auth_file;
+    bool has_url = urls->postgres || urls->redis;
+    bool has_more =
+        urls->listen || urls->redis_listen || urls->http || urls->pool_size || urls->auth_file;
 
     if (command->what != COMMAND_RUN && command->what != COMMAND_CHECK)
         return;
     if (names > 1)
         mistake_add(mistakes, "more than one configuration file");
     else if (names == 1 && has_url)
-        mistake_add(mistakes, "a configuration file or --postgres, not both");
+        mistake_add(mistakes, "a configuration file or %s, not both",
+                    urls->postgres != NULL ? "--postgres" : "--redis");
     else if (names == 0 && !has_url)
-        mistake_add(mistakes, "a configuration file or --postgres URL is needed; see weir --help");
+        mistake_add(mistakes, "a configuration file, --postgres URL or --redis URL is needed; "
+                              "see weir --help");
     else if (names == 1 && has_more)
-        mistake_add(mistakes, "--listen, --http, --pool-size and --auth-file go with --postgres; "
-                              "a configuration file says these itself");
+        mistake_add(mistakes, "--listen, --redis-listen, --http, --pool-size and --auth-file go "
+                              "with a URL; a configuration file says these itself");
+    else if (names == 0)
+        check_urls(urls, mistakes);
 }
 
 enum err command_parse(int argc, char *const argv[], struct command *command,
@@ -161,7 +198,8 @@ enum err command_load(const struct command *command, struct config **config,
 
 static int check(const struct command *command, FILE *out, FILE *errors)
 {
-    const char *name = command->config_path != NULL ? command->config_path : "--postgres";
+    const char *url = command->urls.postgres != NULL ? "--postgres" : "--redis";
+    const char *name = command->config_path != NULL ? command->config_path : url;
     struct mistake_list mistakes = {0};
     struct config *config = NULL;
     enum err e = command_load(command, &config, &mistakes);
@@ -202,6 +240,8 @@ static int print_settings(FILE *out, FILE *errors)
         {"[weir], or [pgbouncer]", &settings_table},
         {"[databases]", &config_database_table},
         {"[users]", &config_user_table},
+        {"[redis]", &config_redis_table},
+        {"[redis]: an upstream, behind its URL", &config_redis_upstream_table},
         {"[http]", &config_http_table},
     };
     struct bytes text = {0};

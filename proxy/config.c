@@ -189,6 +189,12 @@ static void take_http(struct config *config, struct ini_entry *entry, struct mis
     option_assign(&config_http_table, &config->http, entry->key, entry->value, mistakes);
 }
 
+static void take_redis(struct config *config, struct ini_entry *entry,
+                       struct mistake_list *mistakes)
+{
+    config_redis_take(&config->redis, entry, mistakes);
+}
+
 static bool name_is_possible(const char *name, struct mistake_list *mistakes)
 {
     if (strcmp(name, "pgbouncer") == 0 || strcmp(name, "weir") == 0)
@@ -241,7 +247,7 @@ static const struct section sections[] = {
     {"weir", take_setting},
     {"pgbouncer", take_setting},
     {"http", take_http},
-    {"redis", NULL},
+    {"redis", take_redis},
     {"peers", NULL},
 };
 
@@ -279,6 +285,7 @@ static struct config *create(struct mistake_list *mistakes)
     }
     option_reset(&settings_table, &config->settings, mistakes);
     option_reset(&config_http_table, &config->http, mistakes);
+    config_redis_init(&config->redis, mistakes);
     return config;
 }
 
@@ -294,6 +301,7 @@ void config_destroy(struct config *config)
         destroy_user(CONTAINER_OF(named, struct config_user, named));
     option_free(&settings_table, &config->settings);
     option_free(&config_http_table, &config->http);
+    config_redis_fini(&config->redis);
     userlist_destroy(config->userlist);
     free(config);
 }
@@ -312,12 +320,10 @@ static void check_users(const struct config *config, struct mistake_list *mistak
 }
 
 /* What no line says by itself. */
-static void check_whole(const struct config *config, struct mistake_list *mistakes)
+static void check_postgres(const struct config *config, struct mistake_list *mistakes)
 {
     const struct settings *settings = &config->settings;
 
-    if (mistakes->text.failed)
-        return;
     if (settings->listen_addr[0] == '\0' && settings->unix_socket_dir[0] == '\0')
         mistake_add(mistakes, "nowhere to listen: neither listen_addr nor unix_socket_dir is set");
     if (named_count(&config->databases) == 0)
@@ -336,13 +342,35 @@ static void load_userlist(struct config *config, struct mistake_list *mistakes)
         config->userlist = userlist_parse("", SLICE(""), mistakes);
 }
 
+static void finish_redis(struct config *config, struct mistake_list *mistakes)
+{
+    const struct settings *settings = &config->settings;
+    const struct config_redis_neighbour neighbours[] = {
+        {"PostgreSQL", settings->listen_addr,
+         config_serves_postgres(config) ? settings->listen_port : 0},
+        {"HTTP", config->http.listen_addr, config->http.listen_port},
+    };
+    struct config_redis_whole whole = {settings->auth_file, config->userlist, neighbours,
+                                       COUNT_OF(neighbours)};
+
+    config_redis_finish(&config->redis, &whole, mistakes);
+    if (!mistakes->text.failed && !config_serves_postgres(config) &&
+        !config_redis_is_served(&config->redis))
+        mistake_add(mistakes, "nowhere to listen: there is no database, and no upstream is served");
+}
+
 /* Takes what was made, and gives it as config if it can be used. */
 static enum err finish(struct config *made, struct config **config, struct mistake_list *mistakes)
 {
+    struct mistake_place place = mistakes->at;
     enum err e;
 
-    check_whole(made, mistakes);
+    if (!mistakes->text.failed && (named_count(&made->databases) > 0 || !made->redis.is_said))
+        check_postgres(made, mistakes);
     load_userlist(made, mistakes);
+    mistakes->at = place;
+    if (!mistakes->text.failed)
+        finish_redis(made, mistakes);
     e = mistake_verdict(mistakes);
     if (e == ERR_OK)
         *config = made;
@@ -434,6 +462,19 @@ static void serve_server(struct config *config, const char *conninfo, struct mis
     add_database(config, database, mistakes);
 }
 
+static void serve_postgres(struct config *config, const struct config_urls *urls,
+                           struct mistake_list *mistakes)
+{
+    mistakes->at = (struct mistake_place){0};
+    set(config, "pool_mode", "transaction", mistakes);
+    set(config, "auth_type", urls->auth_file != NULL ? "scram-sha-256" : "any", mistakes);
+    serve_server(config, urls->postgres, mistakes);
+    listen_there(config, urls, mistakes);
+    mistakes->at.file = "--pool-size";
+    if (urls->pool_size != NULL)
+        set(config, "default_pool_size", urls->pool_size, mistakes);
+}
+
 enum err config_from_urls(const struct config_urls *urls, struct config **config,
                           struct mistake_list *mistakes)
 {
@@ -442,21 +483,24 @@ enum err config_from_urls(const struct config_urls *urls, struct config **config
     if (made == NULL)
         return ERR_NO_MEMORY;
     mistakes->at = (struct mistake_place){0};
-    set(made, "pool_mode", "transaction", mistakes);
-    set(made, "auth_type", urls->auth_file != NULL ? "scram-sha-256" : "any", mistakes);
     if (urls->auth_file != NULL)
         set(made, "auth_file", urls->auth_file, mistakes);
-    serve_server(made, urls->postgres, mistakes);
-    listen_there(made, urls, mistakes);
+    if (urls->postgres != NULL || urls->redis == NULL)
+        serve_postgres(made, urls, mistakes);
+    if (urls->redis != NULL)
+        config_redis_serve(&made->redis, urls->redis, urls->redis_listen, urls->auth_file != NULL,
+                           mistakes);
     listen_for_http(made, urls, mistakes);
-    mistakes->at.file = "--pool-size";
-    if (urls->pool_size != NULL)
-        set(made, "default_pool_size", urls->pool_size, mistakes);
     mistakes->at = (struct mistake_place){0};
     return finish(made, config, mistakes);
 }
 
 /* ---- what it says ------------------------------------------------------------------------ */
+
+bool config_serves_postgres(const struct config *config)
+{
+    return named_count(&config->databases) > 0 || named_count(&config->redis.upstreams) == 0;
+}
 
 const struct config_database *config_find_database(const struct config *config, const char *name)
 {

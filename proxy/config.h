@@ -24,6 +24,7 @@
 #include "base/contract.h"
 #include "base/err.h"
 #include "base/mistake.h"
+#include "proxy/config_redis.h"
 #include "proxy/named.h"
 #include "proxy/settings.h"
 #include "proxy/userlist.h"
@@ -60,6 +61,7 @@ struct config_http {
 struct config {
     struct settings settings;
     struct config_http http;
+    struct config_redis redis;
     struct named_set databases; /* of struct config_database, the "*" among them */
     struct named_set users;     /* of struct config_user */
     struct userlist *userlist;  /* never NULL; empty without auth_file */
@@ -81,12 +83,14 @@ extern const struct option_table config_database_table, config_user_table, confi
 enum err config_load(const char *path, struct config **config,
                      struct mistake_list *mistakes) MUST_CHECK;
 
-/* One server without a file: --postgres URL and what may stand beside it, as the command
- * line has them; NULL where it has none. Every client is served as the URL's user, so who
- * comes from elsewhere than this machine must be in auth_file. */
+/* Servers without a file: --postgres URL, --redis URL and what may stand beside them, as the
+ * command line has them; NULL where it has none. Every client is served as the URL's user,
+ * so who comes from elsewhere than this machine must be in auth_file. A Redis URL without a
+ * password makes nobody anything: then clients' AUTH passes to Redis. */
 struct config_urls {
     const char *postgres; /* a URL or conninfo string of libpq, and for libpq to read */
-    const char *listen, *http, *pool_size, *auth_file;
+    const char *redis;    /* as drivers/redis/url.h has it */
+    const char *listen, *redis_listen, *http, *pool_size, *auth_file;
 };
 
 enum err config_from_urls(const struct config_urls *urls, struct config **config,
@@ -94,6 +98,9 @@ enum err config_from_urls(const struct config_urls *urls, struct config **config
 
 /* Takes the config; NULL is none. */
 void config_destroy(struct config *config);
+
+/* Whether there is a PostgreSQL door: not where there are upstreams of [redis] alone. */
+bool config_serves_postgres(const struct config *config);
 
 /* The database of that name, else "*", else NULL. */
 const struct config_database *config_find_database(const struct config *config, const char *name);

@@ -12,19 +12,24 @@
 #include "proxy/worker.h"
 
 /* Clients are descriptors: as many as we are allowed. */
-static void raise_descriptor_limit(struct log *log, const struct settings *settings)
+static void raise_descriptor_limit(struct log *log, const struct config *config)
 {
+    bool has_redis = config_redis_is_served(&config->redis);
+    uint64_t postgres = config_serves_postgres(config) ? config->settings.max_client_conn : 0;
+    uint64_t redis = has_redis ? config->redis.max_clients : 0;
+    unsigned long long wanted = postgres + redis;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < settings->max_client_conn + 100)
-        log_write(log, LOG_LEVEL_WARNING, NULL,
-                  "max_client_conn is %llu, but only %llu descriptors are allowed",
-                  (unsigned long long)settings->max_client_conn,
-                  (unsigned long long)limit.rlim_cur);
+    if (limit.rlim_cur < wanted + 100)
+        log_write(log, LOG_LEVEL_WARNING, NULL, "%s is %llu, but only %llu descriptors are allowed",
+                  !has_redis      ? "max_client_conn"
+                  : postgres == 0 ? "max_clients"
+                                  : "max_client_conn and max_clients together",
+                  wanted, (unsigned long long)limit.rlim_cur);
 }
 
 static bool become_user(const char *name, struct log *log)
@@ -63,7 +68,7 @@ static int run(const struct config *config, struct log *log)
     char why[256] = "";
     int status = 1;
 
-    raise_descriptor_limit(log, settings);
+    raise_descriptor_limit(log, config);
     if (worker_init(&worker, config, log) != ERR_OK) {
         log_write(log, LOG_LEVEL_FATAL, NULL, "cannot start: out of memory or descriptors");
         return 1;

@@ -14,7 +14,8 @@
  *      metrics_render(&out, &view, 1);
  *
  * Each worker counts for itself and gives one view; pools of the same database and user
- * are added up, so that there is one series for each however many workers there are.
+ * are added up, and upstreams of the same name, so that there is one series for each
+ * however many workers there are.
  */
 #ifndef PROXY_METRICS_H
 #define PROXY_METRICS_H
@@ -51,6 +52,46 @@
     X(longest_wait, MOST,  TIME,   "weir_pool_longest_wait_seconds",        "How long the first of those that wait has waited.") \
     X(max_servers,  MOST,  NUMBER, "weir_pool_servers_limit",               "How many server connections the pool may have.")
 
+/* Per upstream of [redis]. Label: upstream. */
+#define METRICS_REDIS_COUNTERS(X) \
+    X(accepted,              "weir_redis_connections_accepted_total", "Client connections accepted.") \
+    X(turned_away,           "weir_redis_clients_rejected_total",     "Clients rejected because of max_clients.") \
+    X(logins_failed,         "weir_redis_logins_failed_total",        "AUTH and HELLO of clients that were refused.") \
+    X(protocol_violations,   "weir_redis_protocol_violations_total",  "Client connections ended because of what the client sent.") \
+    X(output_limit,          "weir_redis_output_limit_total",         "Client connections ended because of client_output_limit.") \
+    X(commands,              "weir_redis_commands_total",             "Commands that clients sent.") \
+    X(shared,                "weir_redis_commands_shared_total",      "Commands of those that went to a shared link.") \
+    X(dedicated,             "weir_redis_commands_dedicated_total",   "Commands of those that went to a link of their client's own.") \
+    X(command_timeouts,      "weir_redis_command_timeouts_total",     "Commands refused because of command_timeout.") \
+    X(waited_too_long,       "weir_redis_wait_timeouts_total",        "Commands refused because no link became free in time.") \
+    X(waiting_refused,       "weir_redis_waiting_refused_total",      "Commands refused because of max_waiting.") \
+    X(commands_lost,         "weir_redis_commands_lost_total",        "Commands without a reply because their link was lost.") \
+    X(replies_swallowed,     "weir_redis_replies_swallowed_total",    "Replies that came when their client no longer waited for them.") \
+    X(bytes_from_clients,    "weir_redis_client_received_bytes_total", "Bytes that clients sent.") \
+    X(bytes_to_clients,      "weir_redis_client_sent_bytes_total",    "Bytes sent to clients.") \
+    X(bytes_from_redis,      "weir_redis_server_received_bytes_total", "Bytes that Redis sent.") \
+    X(bytes_to_redis,        "weir_redis_server_sent_bytes_total",    "Bytes sent to Redis.") \
+    X(reads_from_clients,    "weir_redis_client_reads_total",         "Times bytes were read from a client.") \
+    X(writes_to_clients,     "weir_redis_client_writes_total",        "Times bytes were written to a client.") \
+    X(reads_from_redis,      "weir_redis_server_reads_total",         "Times bytes were read from Redis; few a command where many share.") \
+    X(writes_to_redis,       "weir_redis_server_writes_total",        "Times bytes were written to Redis; few a command where many share.") \
+    X(links_opened,          "weir_redis_links_opened_total",         "Links opened and logged in.") \
+    X(links_not_opened,      "weir_redis_links_failed_total",         "Links that could not be opened.") \
+    X(links_lost,            "weir_redis_links_lost_total",           "Links that broke or were closed by Redis.") \
+    X(links_stuck,           "weir_redis_links_stuck_total",          "Links closed because of stuck_timeout.") \
+    X(links_cleaned,         "weir_redis_links_cleaned_total",        "Times a link was cleaned of what a client had left.") \
+    X(messages_received,     "weir_redis_messages_received_total",    "Messages of pub/sub received on subscribing links.") \
+    X(messages_delivered,    "weir_redis_messages_delivered_total",   "Messages of those sent to clients.")
+
+#define METRICS_REDIS_GAUGES(X) \
+    X(waiting,           ADDED, NUMBER, "weir_redis_waiting_clients",       "Clients that wait for a link.") \
+    X(longest_wait,      MOST,  TIME,   "weir_redis_longest_wait_seconds",  "How long the first of those that wait has waited.") \
+    X(shared_links,      ADDED, NUMBER, "weir_redis_shared_links",          "Links that clients share.") \
+    X(subscribing_links, ADDED, NUMBER, "weir_redis_subscribing_links",     "Links that subscribe for clients.") \
+    X(owed,              ADDED, NUMBER, "weir_redis_replies_owed",          "Replies that Redis owes on shared links.") \
+    X(subscriptions,     ADDED, NUMBER, "weir_redis_subscriptions",         "Channels and patterns that clients are subscribed to, each client's counted.") \
+    X(max_dedicated,     MOST,  NUMBER, "weir_redis_dedicated_links_limit", "How many links of their own clients of one user may have (max_dedicated).")
+
 /* The whole program. No labels. */
 #define METRICS_PROCESS_COUNTERS(X) \
     X(accepted,              "weir_connections_accepted_total",       "Client connections accepted.") \
@@ -85,6 +126,12 @@ struct metrics_pool {
 #undef X
 };
 
+struct metrics_redis {
+#define X(field, ...) uint64_t field;
+    METRICS_REDIS_COUNTERS(X)
+#undef X
+};
+
 struct metrics_process {
 #define X(field, ...) uint64_t field;
     METRICS_PROCESS_COUNTERS(X)
@@ -109,12 +156,23 @@ struct metrics_pool_view {
 #undef X
 };
 
+struct metrics_redis_view {
+    const char *upstream;
+    const struct metrics_redis *counted;
+    struct metrics_states clients, dedicated; /* dedicated: links of clients' own */
+#define X(field, ...) uint64_t field;
+    METRICS_REDIS_GAUGES(X)
+#undef X
+};
+
 struct metrics_view {
     const char *version;
     const struct metrics_process *counted;
     struct metrics_states clients; /* of all pools, and those that are in none yet */
     const struct metrics_pool_view *pools;
     size_t pools_length;
+    const struct metrics_redis_view *upstreams;
+    size_t upstreams_length;
 #define X(field, ...) uint64_t field;
     METRICS_PROCESS_GAUGES(X)
 #undef X

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+#include "proxy/view_redis.h"
 #include "proxy/worker.h"
 
 struct counts {
@@ -88,6 +89,7 @@ void view_render(const struct worker *worker, struct bytes *out)
     struct counts *counts = calloc(length + 1, sizeof(*counts));
     struct metrics_pool_view *pools = calloc(length + 1, sizeof(*pools));
     struct hub_counts heard = hub_count(&worker->hub);
+    struct view_redis redis;
     struct metrics_view view = {
         .version = WEIR_VERSION,
         .counted = &worker->metrics,
@@ -102,6 +104,10 @@ void view_render(const struct worker *worker, struct bytes *out)
         .start_time = worker->started_us,
     };
 
+    if (view_redis_init(&redis, &worker->door) != ERR_OK)
+        out->failed = true;
+    view.upstreams = redis.views;
+    view.upstreams_length = redis.length;
     out->failed = out->failed || counts == NULL || pools == NULL;
     if (!out->failed) {
         count_clients(&worker->front, counts, total);
@@ -109,6 +115,7 @@ void view_render(const struct worker *worker, struct bytes *out)
             pools[p->number] = view_of(p, &counts[p->number], uv_now(&worker->loop));
         metrics_render(out, &view, 1);
     }
+    view_redis_fini(&redis);
     free(counts);
     free(pools);
 }

@@ -2,9 +2,9 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
+#include "proxy/address.h"
 #include "proxy/fronts/postgres/subscriptions.h"
 #include "proxy/view.h"
 
@@ -60,6 +60,7 @@ static void stop(struct worker *worker)
     enter(worker, WORKER_STOPPING, STOP_MS);
     listener_close_all(&worker->listeners);
     front_stop(&worker->front);
+    door_stop(&worker->door);
     hub_stop(&worker->hub);
     broker_retire(&worker->broker);
 }
@@ -73,6 +74,7 @@ static void drain(struct worker *worker)
     enter(worker, WORKER_DRAINING, worker->config->settings.shutdown_timeout_ms);
     listener_close_all(&worker->listeners);
     front_drain(&worker->front);
+    door_drain(&worker->door);
 }
 
 /* Once a turn of the loop. While the end is near: is it here? */
@@ -81,11 +83,13 @@ static void on_between(uv_prepare_t *between)
     struct worker *worker = between->data;
 
     worker->metrics.loop_turns++;
-    if (worker->phase == WORKER_RUNNING || !front_is_empty(&worker->front))
+    door_turn(&worker->door);
+    if (worker->phase == WORKER_RUNNING || !front_is_empty(&worker->front) ||
+        !door_is_empty(&worker->door))
         return;
     if (worker->phase == WORKER_DRAINING)
         stop(worker);
-    if (broker_is_vacant(&worker->broker))
+    if (broker_is_vacant(&worker->broker) && door_is_vacant(&worker->door))
         close_everything(worker);
 }
 
@@ -135,6 +139,7 @@ static void on_tick(void *owner, uint64_t now)
     broker_tick(&worker->broker, now);
     hub_tick(&worker->hub, now);
     front_tick(&worker->front, now);
+    door_tick(&worker->door, now);
     if (now >= worker->phase_ends)
         end_phase(worker);
     else
@@ -185,6 +190,16 @@ static void set_up_hub(struct worker *worker)
     hub_init(&worker->hub, &options);
 }
 
+static struct peer_keepalive keepalive_of(const struct settings *settings)
+{
+    return (struct peer_keepalive){
+        .on = settings->tcp_keepalive,
+        .idle_s = (int)settings->tcp_keepidle,
+        .interval_s = (int)settings->tcp_keepintvl,
+        .count = (int)settings->tcp_keepcnt,
+    };
+}
+
 static enum err set_up_front(struct worker *worker)
 {
     const struct settings *settings = &worker->config->settings;
@@ -210,13 +225,7 @@ static enum err set_up_front(struct worker *worker)
                 [SESSION_CANCELING] = settings->cancel_wait_timeout_ms,
                 [SESSION_LEAVING] = LAST_WORDS_MS,
             },
-        .keepalive =
-            {
-                .on = settings->tcp_keepalive,
-                .idle_s = (int)settings->tcp_keepidle,
-                .interval_s = (int)settings->tcp_keepintvl,
-                .count = (int)settings->tcp_keepcnt,
-            },
+        .keepalive = keepalive_of(settings),
         .max_clients = settings->max_client_conn,
         .max_statements = settings->max_client_prepared_statements,
         .log_connections = settings->log_connections,
@@ -225,6 +234,25 @@ static enum err set_up_front(struct worker *worker)
     };
 
     return front_init(&worker->front, &options);
+}
+
+static enum err set_up_door(struct worker *worker)
+{
+    const struct settings *settings = &worker->config->settings;
+    struct door_options options = {
+        .loop = &worker->loop,
+        .streams = &worker->streams,
+        .alarm = &worker->alarm,
+        .log = worker->log,
+        .hashing = &worker->hashing,
+        .config = &worker->config->redis,
+        .keepalive = keepalive_of(settings),
+        .backlog = (int)settings->listen_backlog,
+        .log_connections = settings->log_connections,
+        .log_disconnections = settings->log_disconnections,
+    };
+
+    return door_init(&worker->door, &options);
 }
 
 static void set_up_signals(struct worker *worker)
@@ -262,23 +290,19 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
     terms_init(&worker->terms, config, &worker->broker);
     set_up_hub(worker);
     set_up_signals(worker);
-    return set_up_front(worker);
+    if ((e = set_up_front(worker)) != ERR_OK)
+        return e;
+    return set_up_door(worker);
 }
 
 /* A comma list of addresses; empty is none. */
 static enum err listen_tcp(struct worker *worker, char why[256])
 {
     const struct settings *settings = &worker->config->settings;
-    const char *list = settings->listen_addr;
-    char address[128];
+    char address[ADDRESS_HOST_SIZE];
     enum err e;
 
-    for (size_t length; *list != '\0'; list += length) {
-        list += strspn(list, ", ");
-        length = strcspn(list, ", ");
-        if (length == 0)
-            break;
-        snprintf(address, sizeof(address), "%.*s", (int)length, list);
+    for (const char *list = settings->listen_addr; address_next(&list, address);) {
         e = listener_open_tcp(&worker->listeners, address, (unsigned)settings->listen_port, why);
         if (e != ERR_OK)
             return e;
@@ -325,6 +349,19 @@ static enum err listen_http(struct worker *worker, char why[256])
     return ERR_OK;
 }
 
+static enum err listen_postgres(struct worker *worker, char why[256])
+{
+    enum err e;
+
+    if (!config_serves_postgres(worker->config)) {
+        log_write(worker->log, LOG_LEVEL_INFO, NULL,
+                  "PostgreSQL is not served: there is no database");
+        return ERR_OK;
+    }
+    e = listen_tcp(worker, why);
+    return e == ERR_OK ? listen_unix(worker, why) : e;
+}
+
 enum err worker_listen(struct worker *worker, char why[256])
 {
     const struct settings *settings = &worker->config->settings;
@@ -333,10 +370,10 @@ enum err worker_listen(struct worker *worker, char why[256])
     enum err e;
 
     listener_init(&worker->listeners, &worker->loop, &options, worker, on_connection);
-    if ((e = listen_tcp(worker, why)) != ERR_OK || (e = listen_unix(worker, why)) != ERR_OK ||
-        (e = listen_http(worker, why)) != ERR_OK)
+    if ((e = listen_postgres(worker, why)) != ERR_OK ||
+        (e = door_listen(&worker->door, why)) != ERR_OK || (e = listen_http(worker, why)) != ERR_OK)
         return e;
-    if (worker->listeners.open.length > 0)
+    if (worker->listeners.open.length > 0 || config_redis_is_served(&worker->config->redis))
         return ERR_OK;
     snprintf(why, 256, "nowhere to listen: set listen_addr or unix_socket_dir");
     return ERR_CONFIG;
@@ -356,6 +393,7 @@ void worker_fini(struct worker *worker)
     alarm_close(&worker->alarm);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     front_fini(&worker->front);
+    door_fini(&worker->door);
     hub_fini(&worker->hub);
     broker_fini(&worker->broker);
     terms_fini(&worker->terms);

@@ -28,6 +28,7 @@
 #include "proxy/config.h"
 #include "proxy/fronts/http/http.h"
 #include "proxy/fronts/postgres/front.h"
+#include "proxy/fronts/redis/door.h"
 #include "proxy/hub.h"
 #include "proxy/listener.h"
 #include "proxy/metrics.h"
@@ -47,6 +48,7 @@ struct worker {
     struct hub hub;
     struct terms terms;
     struct front front;
+    struct door door;
     struct listeners listeners;
     struct http http;
     struct metrics_process metrics;

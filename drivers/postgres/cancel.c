@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #ifdef LIBPQ_HAS_ASYNC_CANCEL
-#include "drivers/postgres/watch.h"
+#include "drivers/watch.h"
 
 struct cancel {
     struct offload_job job;

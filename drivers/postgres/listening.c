@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/postgres/watch.h"
+#include "drivers/watch.h"
 
 enum { LONGEST_ENCODING = 32 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "drivers/postgres/watch.h"
+#include "drivers/watch.h"
 
 enum { MOST_ADDRESSES = 8 }; /* of one host name */
 

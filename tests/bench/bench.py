@@ -1,29 +1,27 @@
-"""Measures weir beside PgBouncer and direct connections, in one run, round by round in turn.
+"""Measures weir beside PgBouncer (Redis: nutcracker) and direct connections, in one run, round by round in turn.
 
 Each measurement is taken once per round and target, so that a slow minute of the machine
-meets all of them; the table shows medians over the rounds, and the ratio to PgBouncer's.
+meets all of them; the tables show medians over the rounds, and the ratios to the others'.
 """
 import argparse
+import contextlib
 import functools
 import os
 import pathlib
 import re
 import shutil
-import signal
-import statistics
 import subprocess
-import sys
 import tempfile
-import time
 
+import redis_rows
 from harness import pooler as program
 from harness.pooler import Pooler
 from harness.postgres import Postgres
 from harness.process import limit_descriptors
 from harness.wire import Wire, query, startup
+from measuring import DIRECT, READS, WEIR, WRITES, say, system_calls, table
 
-DIRECT, PGBOUNCER, WEIR = "direct", "PgBouncer", "weir"
-IO_CALLS = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg")
+PGBOUNCER = "PgBouncer"
 LARGE_ROWS = 20_000  # of 1,000 bytes
 ZONES = ["Asia/Tokyo", "Europe/Rome", "America/Lima", "Africa/Cairo", "Asia/Kolkata", "America/Denver",
          "Australia/Perth", "Europe/Lisbon"]
@@ -38,10 +36,6 @@ class Direct:
     def __init__(self, postgres):
         self.port = postgres.port
         self.process = None
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 @functools.cache
@@ -102,7 +96,7 @@ class Bench:
 
     def select(self, target, protocol, clients):
         count, rate, cpu = self.pgbench(target, "-S", "-M", protocol, "-c", clients, "-T", self.options.seconds)
-        return {"tps": rate, "cpu": cpu / count * 1e6}
+        return {"tps": rate, **({"cpu": cpu / count * 1e6} if target.process else {})}
 
     def simple(self, target):
         return self.select(target, "simple", 32)
@@ -161,33 +155,18 @@ class Bench:
 
     def large(self, target):
         count, rate, cpu = self.pgbench(target, "-f", self.script, "-c", 4, "-T", self.options.seconds)
-        return {"rate": rate, "cpu": cpu / count * 1e3}
+        return {"rate": rate, **({"cpu": cpu / count * 1e3} if target.process else {})}
 
     def calls(self, target):
         """System calls from the first transaction to the last, counted by strace."""
         if not target.process:
             return {}
-        trace = self.folder / "strace"
-        tracer = subprocess.Popen(["strace", "-c", "-f", "-qq", "-o", trace, "-p", str(target.process.pid)],
-                                  stderr=subprocess.DEVNULL)
-        try:
-            status = pathlib.Path(f"/proc/{target.process.pid}/status")
-            deadline = time.monotonic() + 10
-            while "TracerPid:\t0\n" in status.read_text():
-                if tracer.poll() is not None or time.monotonic() > deadline:
-                    return {}  # not allowed here
-                time.sleep(0.01)
-            count = self.pgbench(target, "-S", "-c", 32, "-t", 500)[0]
-        finally:
-            tracer.send_signal(signal.SIGINT)
-            tracer.wait(10)
-        calls = {}
-        for line in trace.read_text().splitlines():
-            words = line.split()
-            if len(words) >= 5 and words[3].isdigit():
-                calls[words[-1]] = int(words[3])
-        calls.pop("total", None)
-        io = sum(calls.get(name, 0) for name in IO_CALLS)
+        counted = system_calls(target.process.pid, self.folder / "strace",
+                               lambda: self.pgbench(target, "-S", "-c", 32, "-t", 500)[0])
+        if not counted:
+            return {}
+        calls, count = counted
+        io = sum(calls.get(name, 0) for name in READS + WRITES)
         return {"io": io / count, "ctl": calls.get("epoll_ctl", 0) / count,
                 "others": (sum(calls.values()) - io - calls.get("epoll_ctl", 0)) / count}
 
@@ -240,41 +219,10 @@ ROWS = [  # measurement, figure, what it is called, how it is printed
 ]
 
 
-def table(results):
-    lines = ["| | direct | PgBouncer | weir | weir / PgBouncer | weir / direct |", "|---|--:|--:|--:|--:|--:|"]
-    for measure, figure, title, form in ROWS:
-        medians = {}
-        for name in (DIRECT, PGBOUNCER, WEIR):
-            values = [each[figure] for each in results.get((measure, name), []) if figure in each]
-            if values and not (name == DIRECT and figure == "cpu"):
-                medians[name] = statistics.median(values)
-        if not medians:
-            continue
-        cells = [form.format(medians[name]) if name in medians else "–" for name in (DIRECT, PGBOUNCER, WEIR)]
-        ratios = [f"{medians[WEIR] / medians[name]:.2f}" if medians.get(name) and WEIR in medians else "–"
-                  for name in (PGBOUNCER, DIRECT)]
-        lines.append(f"| {title} | {' | '.join(cells + ratios)} |")
-    return "\n".join(lines)
-
-
-def main():
-    parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=5, help="how long each pgbench runs (%(default)s)")
-    parser.add_argument("--pool", type=int, default=8, help="server connections of each pooler (%(default)s)")
-    parser.add_argument("--idle", type=int, default=5000, help="idle clients (%(default)s)")
-    parser.add_argument("--listeners", type=int, default=1000, help="listeners on 100 channels (%(default)s)")
-    parser.add_argument("measure", nargs="*", help=f"what: {' '.join(MEASURES)}; all without")
-    options = parser.parse_args()
-    if set(options.measure) - set(MEASURES):
-        parser.error(f"measures are {' '.join(MEASURES)}")
-    limit_descriptors(1 << 20)
-
+@contextlib.contextmanager
+def with_postgres(options, folder):
     postgres = Postgres(settings=["shared_buffers=256MB", "max_connections=100", "autovacuum=off"], dbname="main")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
-    folder.chmod(0o755)
     bench = Bench(options, postgres, folder)
-    results = {}
     try:
         postgres.sql("create database main", dbname="postgres")
         subprocess.run([postgres.bin / "pgbench", "-iq", "-s", "10", "-h", "127.0.0.1", "-p", str(postgres.port), "-U",
@@ -282,24 +230,78 @@ def main():
         postgres.sql(f"create table large as select repeat('x', 1000) from generate_series(1, {LARGE_ROWS}); "
                      "vacuum freeze large; vacuum analyze")
         bench.start()
-        for number in range(options.rounds):
-            for measure in options.measure or MEASURES:
-                if measure in ONCE and number > 0:
-                    continue
-                for name, target in bench.targets.items():
-                    figures = getattr(bench, measure)(target)
-                    if figures:
-                        results.setdefault((measure, name), []).append(figures)
-                        say(f"round {number + 1}, {measure}, {name}: "
-                            + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()))
+        yield bench
     finally:
         bench.close()
         postgres.close()
+
+
+@contextlib.contextmanager
+def with_redis(options, folder):
+    bench = redis_rows.RedisBench(options, folder)
+    try:
+        bench.start()
+        yield bench
+    finally:
+        bench.close()
+
+
+def measure_all(options, benches):
+    """benches: {measurement: who takes it}"""
+    results = {}
+    for number in range(options.rounds):
+        for measure, bench in benches.items():
+            if measure in (*ONCE, *redis_rows.ONCE) and number > 0:
+                continue
+            for name, target in bench.targets.items():
+                figures = getattr(bench, measure.replace("-", "_"))(target)
+                if figures:
+                    results.setdefault((measure, name), []).append(figures)
+                    say(f"round {number + 1}, {measure}, {name}: "
+                        + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()))
+    return results
+
+
+def read_options():
+    parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=5, help="how long each run of the load takes (%(default)s)")
+    parser.add_argument("--pool", type=int, default=8, help="server connections of each pooler (%(default)s)")
+    parser.add_argument("--idle", type=int, default=5000, help="idle clients (%(default)s)")
+    parser.add_argument("--listeners", type=int, default=1000, help="listeners on 100 channels (%(default)s)")
+    parser.add_argument("measure", nargs="*", help=f"what: {' '.join(MEASURES + redis_rows.MEASURES)}; all without; "
+                                                   "all of Redis: redis")
+    options = parser.parse_args()
+    asked = [each for word in options.measure or [*MEASURES, "redis"]
+             for each in (redis_rows.MEASURES if word == "redis" else [word])]
+    options.measure = [*dict.fromkeys(asked)]
+    if set(asked) - {*MEASURES, *redis_rows.MEASURES}:
+        parser.error(f"measures are {' '.join(MEASURES + redis_rows.MEASURES)} redis")
+    return options
+
+
+def main():
+    options = read_options()
+    limit_descriptors(1 << 20)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
+    folder.chmod(0o755)
+    try:
+        with contextlib.ExitStack() as stack:
+            made = {}
+            for make, measures in ((with_postgres, MEASURES), (with_redis, redis_rows.MEASURES)):
+                if {*measures} & {*options.measure}:
+                    made |= dict.fromkeys(measures, stack.enter_context(make(options, folder)))
+            results = measure_all(options, {measure: made[measure] for measure in options.measure})
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
-    version = ".".join(map(str, pgbouncer_version()))
-    print(f"\nPgBouncer {version}, pool of {options.pool}, one worker, medians of {options.rounds} rounds.\n")
-    print(table(results))
+    if {*MEASURES} & {*made}:
+        version = ".".join(map(str, pgbouncer_version()))
+        print(f"\nPgBouncer {version}, pool of {options.pool}, one worker, medians of {options.rounds} rounds.\n")
+        print(table(results, ROWS, PGBOUNCER))
+    if {*redis_rows.MEASURES} & {*made}:
+        print(f"\n{redis_rows.caption(made['redis-simple'])}\n")
+        print(table(results, redis_rows.ROWS, redis_rows.NUTCRACKER))
 
 
 if __name__ == "__main__":

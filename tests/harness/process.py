@@ -92,10 +92,16 @@ class Process:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def pss_bytes(self):
+        return self._memory("Pss:")
+
+    def rss_bytes(self):
+        return self._memory("Rss:")
+
+    def _memory(self, name):
         for line in open(f"/proc/{self.pid}/smaps_rollup"):
-            if line.startswith("Pss:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("no Pss in smaps_rollup")
+        raise AssertionError(f"no {name} in smaps_rollup")
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

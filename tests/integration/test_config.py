@@ -39,7 +39,9 @@ def test_help_and_version_are_given():
     assert run("--help").returncode == run("--version").returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [[], ["--nonsense"], ["a.ini", "b.ini"], ["--check"], ["--postgres"]])
+@pytest.mark.parametrize("arguments", [[], ["--nonsense"], ["a.ini", "b.ini"], ["--check"], ["--postgres"],
+                                       ["--redis"], ["--redis-listen", "127.0.0.1:6380"],
+                                       ["a.ini", "--redis", "redis://127.0.0.1"]])
 def test_a_wrong_command_line_is_an_error(arguments):
     done = run(*arguments)
     assert done.returncode != 0 and done.stderr
@@ -115,11 +117,44 @@ def test_a_wide_address_without_an_auth_file_is_refused():
     assert done.returncode == 1 and "auth" in done.stderr
 
 
+REDIS = "[redis]\nauth = none\ncache = redis://:sesame@127.0.0.1:{}\n"
+
+
+@pytest.mark.parametrize("line, why", [
+    ("no_such_setting = 1", "\"no_such_setting\" is no setting of [redis]"),
+    ("conections = 2", "did you mean connections?"),
+    ("listen_port = 70000", "listen_port: 70000 is more than 65535"),
+    ("queue = redis://127.0.0.1:6379", "needs a listen_port of its own"),
+    ("queue = redis://127.0.0.1:6379 listen_port=6380", "port 6380 is cache's"),
+    ("queue = redis://:sesame@127.0.0.1:port listen_port=6381", "port"),
+    ("queue = redis://:sesame@127.0.0.1 listen_port=6381 listen_addr=0.0.0.0", "served as the URL's user"),
+    ("cache = redis://127.0.0.1", "already"),
+])
+@pytest.mark.parametrize("how", [["--check"], []])
+def test_a_wrong_line_of_redis_is_named_with_its_place_and_nothing_starts(written, line, why, how):
+    path = written(REDIS.format(6379) + line + "\n")
+    done = run(*how, path)
+    assert done.returncode == 1
+    assert f"{path}:4: " in done.stderr and why in done.stderr, done.stderr
+    assert "sesame" not in done.stderr
+
+
+def test_a_good_configuration_of_redis_alone_passes_the_check(written):
+    done = run("--check", written(REDIS.format(6379)))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
+def test_a_wide_address_for_redis_without_an_auth_file_is_refused():
+    done = run("--redis", "redis://:sesame@127.0.0.1", "--redis-listen", f"0.0.0.0:{free_port()}")
+    assert done.returncode == 1 and "--auth-file" in done.stderr and "sesame" not in done.stderr
+
+
 def test_settings_are_printed_as_markdown():
     done = run("--settings")
-    assert done.returncode == 0 and "| `pool_mode`" in done.stdout
+    assert done.returncode == 0 and "| `pool_mode`" in done.stdout and "### [redis]" in done.stdout
 
 
 def test_metrics_are_printed_as_markdown():
     done = run("--metrics")
     assert done.returncode == 0 and "| `weir_pool_wait_seconds` | histogram |" in done.stdout
+    assert "| `weir_redis_commands_total` | counter | upstream |" in done.stdout

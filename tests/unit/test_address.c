@@ -64,3 +64,59 @@ Test(address, one_that_is_too_long_is_none)
     memcpy(text + sizeof(text) - 3, ":1", 3);
     cr_assert_eq(address_parse(text, &address), ERR_CONFIG);
 }
+
+Test(address, a_list_has_commas_or_blanks_between)
+{
+    const char *list = " 127.0.0.1,::1 , *,";
+    char host[ADDRESS_HOST_SIZE];
+
+    cr_assert(address_next(&list, host));
+    cr_assert_str_eq(host, "127.0.0.1");
+    cr_assert(address_next(&list, host));
+    cr_assert_str_eq(host, "::1");
+    cr_assert(address_next(&list, host));
+    cr_assert_str_eq(host, "*");
+    cr_assert_not(address_next(&list, host));
+    cr_assert_not(address_next(&list, host));
+}
+
+Test(address, the_host_that_is_open_to_others_is_found)
+{
+    char host[ADDRESS_HOST_SIZE], long_one[300];
+
+    cr_assert_not(address_find_open("127.0.0.1, ::1, localhost", host));
+    cr_assert_not(address_find_open("", host));
+    cr_assert(address_find_open("127.0.0.1, 10.0.0.1, ::", host));
+    cr_assert_str_eq(host, "10.0.0.1");
+    cr_assert(address_find_open("localhost.example.org", host));
+    memset(long_one, '1', sizeof(long_one));
+    memcpy(long_one, "127.0.0.1", 9);
+    long_one[sizeof(long_one) - 1] = '\0';
+    cr_assert(address_find_open(long_one, host));
+}
+
+Test(address, lists_meet_where_both_would_listen)
+{
+    static const struct {
+        const char *one, *other;
+        bool meet;
+    } rows[] = {
+        {"127.0.0.1", "127.0.0.1", true},
+        {"127.0.0.1", "127.0.0.2", false},
+        {"10.0.0.1, ::1", "a, ::1", true},
+        {"*", "::1", true},
+        {"127.0.0.1", "*", true},
+        {"0.0.0.0", "10.0.0.1", true},
+        {"0.0.0.0", "::1", false},
+        {"::", "10.0.0.1", false},
+        {"::1", "::", true},
+        {"*", "", false},
+        {"localhost", "127.0.0.1", true},
+        {"localhost", "10.0.0.1", false},
+        {"db.example.org", "::", false},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        cr_assert_eq(address_lists_meet(rows[i].one, rows[i].other), rows[i].meet, "%s and %s",
+                     rows[i].one, rows[i].other);
+}

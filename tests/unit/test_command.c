@@ -71,12 +71,18 @@ Test(command, a_file_is_all_it_takes)
 Test(command, what_makes_no_sense_is_said)
 {
     static const char *const rows[][2] = {
-        {"", "a configuration file or --postgres URL is needed; see weir --help\n"},
-        {"--check", "a configuration file or --postgres URL is needed; see weir --help\n"},
+        {"", "a configuration file, --postgres URL or --redis URL is needed; see weir --help\n"},
+        {"--check",
+         "a configuration file, --postgres URL or --redis URL is needed; see weir --help\n"},
         {"a.ini b.ini", "more than one configuration file\n"},
         {"a.ini --postgres x", "a configuration file or --postgres, not both\n"},
-        {"a.ini --pool-size 3", "--listen, --http, --pool-size and --auth-file go with --postgres; "
-                                "a configuration file says these itself\n"},
+        {"a.ini --redis x", "a configuration file or --redis, not both\n"},
+        {"a.ini --pool-size 3",
+         "--listen, --redis-listen, --http, --pool-size and --auth-file go with a URL; "
+         "a configuration file says these itself\n"},
+        {"--redis x --pool-size 3", "--listen and --pool-size go with --postgres\n"},
+        {"--redis x --listen 127.0.0.1:1", "--listen and --pool-size go with --postgres\n"},
+        {"--postgres x --redis-listen 127.0.0.1:1", "--redis-listen goes with --redis\n"},
         {"--postgres", "--postgres needs an argument\n"},
         {"-x a.ini", "unknown option -x; see weir --help\n"},
         {"--nonsense a.ini", "unknown option --nonsense; see weir --help\n"},
@@ -101,6 +107,11 @@ Test(command, check_tells_every_mistake)
                 "bad.ini:4: unknown setting \"xyz\"\n"
                 "bad.ini: warning: nobody can be served: there is no database\n");
     is_answered("--check --postgres postgres://u@h/d", 0, "--postgres: ok\n");
+    is_answered("--check --redis redis://h", 0, "--redis: ok\n");
+    folder_put("redis.ini", "[redis]\ncache = redis://h\ncache = redis://h\nqueue = redis://h\n");
+    is_answered("redis.ini --check", 1,
+                "redis.ini:3: there is an upstream \"cache\" already\n"
+                "redis.ini:4: upstream \"queue\" needs a listen_port of its own\n");
 }
 
 Test(command, it_tells_its_version_its_help_and_its_settings)
@@ -112,6 +123,9 @@ Test(command, it_tells_its_version_its_help_and_its_settings)
     settings = answer_to("--settings", 0);
     cr_assert_not_null(strstr(help, "--check CONFIG.ini"));
     cr_assert_not_null(strstr(settings, "### [databases]\n\n| key of a database | value |"));
+    cr_assert_not_null(strstr(settings, "### [redis]\n\n| setting of [redis] | value |"));
+    cr_assert_not_null(strstr(settings, "| `auth` | `pass`, `none`, `file` | `pass` | live |"));
+    cr_assert_not_null(strstr(settings, "| key of an upstream | value |"));
     cr_assert_not_null(
         strstr(settings, "| `listen_port` | number, 1 to 65535 | `6432` | at start"));
     free(help);
@@ -202,5 +216,99 @@ Test(command, with_an_auth_file_it_may_listen_anywhere)
     cr_assert_eq(config->settings.auth_type, SETTINGS_AUTH_SCRAM);
     cr_assert_str_eq(config->settings.listen_addr, "0.0.0.0");
     cr_assert_str_eq(userlist_find(config->userlist, "ana")->secret, "x");
+    config_destroy(config);
+}
+
+/* ---- Redis without a file ---------------------------------------------------------------- */
+
+static const struct config_redis_upstream *upstream_in(const struct config *config)
+{
+    cr_assert_eq(named_count(&config->redis.upstreams), 1);
+    return NAMED_ITEM(named_first(&config->redis.upstreams), struct config_redis_upstream, named);
+}
+
+Test(command, redis_alone_needs_no_postgres)
+{
+    struct config *config = config_of("--redis redis://10.0.0.5/3");
+    const struct config_redis_upstream *upstream = upstream_in(config);
+
+    cr_assert_not(config_serves_postgres(config));
+    cr_assert_str_eq(upstream->named.name, "redis");
+    cr_assert_str_eq(upstream->url.host, "10.0.0.5");
+    cr_assert_eq(upstream->url.database, 3);
+    cr_assert_str_eq(upstream->listen_addr, "127.0.0.1");
+    cr_assert_eq(upstream->listen_port, 6380);
+    cr_assert_null(upstream->unix_socket);
+    cr_assert_eq(config->redis.auth, CONFIG_REDIS_AUTH_PASS);
+    cr_assert_eq(config->http.listen_port, 8080);
+    config_destroy(config);
+}
+
+Test(command, both_can_be_served_at_once)
+{
+    struct config *config = config_of("--postgres x --redis redis://:secret@h --listen [::1]:7000 "
+                                      "--redis-listen 127.0.0.2:7000");
+
+    cr_assert(config_serves_postgres(config));
+    cr_assert_eq(config->settings.listen_port, 7000);
+    cr_assert_eq(config->settings.auth_type, SETTINGS_AUTH_ANY);
+    cr_assert_str_eq(upstream_in(config)->listen_addr, "127.0.0.2");
+    cr_assert_eq(upstream_in(config)->listen_port, 7000);
+    cr_assert_eq(config->redis.auth, CONFIG_REDIS_AUTH_NONE);
+    config_destroy(config);
+}
+
+Test(command, redis_is_served_on_a_unix_socket_too)
+{
+    struct config *config = config_of("--redis unix:///run/redis.sock --redis-listen /tmp/w.sock");
+
+    cr_assert_str_eq(upstream_in(config)->url.path, "/run/redis.sock");
+    cr_assert_str_eq(upstream_in(config)->listen_addr, "");
+    cr_assert_eq(upstream_in(config)->listen_port, 0);
+    cr_assert_str_eq(upstream_in(config)->unix_socket, "/tmp/w.sock");
+    config_destroy(config);
+}
+
+Test(command, nobody_from_outside_is_served_as_the_user_of_a_redis_url)
+{
+#define NOWHERE(text)                                                                              \
+    "--redis-listen: \"" text "\" is not HOST:PORT, [::1]:PORT or /path of a Unix socket\n"
+    static const char *const rows[][2] = {
+        {"--redis redis://:p@h --redis-listen 0.0.0.0:6380",
+         "--redis-listen: whoever can reach 0.0.0.0 would be served as the URL's user: listen on "
+         "127.0.0.1, or say with --auth-file who may come in\n"},
+        {"--redis redis://h --redis-listen 6380", NOWHERE("6380")},
+        {"--redis redis://h --redis-listen 127.0.0.1:0", NOWHERE("127.0.0.1:0")},
+        {"--redis redis://h --redis-listen /run/weir:1", NOWHERE("/run/weir:1")},
+        {"--redis redis://h --postgres x --redis-listen 127.0.0.1:6432",
+         "--redis: upstream \"redis\": port 6432 is PostgreSQL's\n"},
+        {"--redis redis://h --redis-listen 127.0.0.1:8080",
+         "--redis: upstream \"redis\": port 8080 is HTTP's\n"},
+    };
+    struct config *config = NULL;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        cr_assert_eq(parse(rows[i][0]), ERR_OK);
+        cr_assert_eq(command_load(&command, &config, &mistakes), ERR_CONFIG, "%s", rows[i][0]);
+        cr_assert_str_eq(mistake_text(&mistakes), rows[i][1], "%s: %s", rows[i][0],
+                         mistake_text(&mistakes));
+    }
+    cr_assert_eq(parse("--redis h:6379"), ERR_OK);
+    cr_assert_eq(command_load(&command, &config, &mistakes), ERR_CONFIG);
+    cr_assert_not_null(strstr(mistake_text(&mistakes), "--redis: "));
+    mistake_free(&mistakes);
+}
+
+Test(command, redis_may_listen_anywhere_where_clients_say_who_they_are)
+{
+    struct config *config = config_of("--redis redis://10.0.0.5 --redis-listen 0.0.0.0:6380");
+
+    cr_assert_str_eq(upstream_in(config)->listen_addr, "0.0.0.0");
+    config_destroy(config);
+
+    folder_put("users.txt", "\"ana\" \"x\"\n");
+    config = config_of("--redis redis://:p@h --redis-listen *:6380 --auth-file users.txt");
+    cr_assert_eq(config->redis.auth, CONFIG_REDIS_AUTH_FILE);
+    cr_assert_str_eq(userlist_find(config->redis.userlist, "ana")->secret, "x");
     config_destroy(config);
 }

@@ -184,7 +184,6 @@ Test(config, what_is_known_and_not_implemented_is_a_warning)
         {"stats_period = 61", ONE_ODD("stats_period is not implemented yet, and ignored")},
         {"stats_period = 60", ""},
         {"so_reuseport = 1", ONE_ODD("so_reuseport is not implemented yet, and ignored")},
-        {"[redis]\nanything = goes", ONE_ODD("[redis] is not implemented yet, and ignored")},
         {"[peers]\n1 = host=x", ONE_ODD("[peers] is not implemented yet, and ignored")},
         {"[users]\nu = transaction_timeout=1",
          "c.ini:6: warning: transaction_timeout is not implemented yet, and ignored\n"},

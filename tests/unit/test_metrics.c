@@ -8,13 +8,17 @@
 
 static const char *const client_states[] = {"active", "waiting"};
 static const char *const server_states[] = {"idle", "leased"};
+static const char *const guest_states[] = {"resting", "subscribed"};
 
-/* What a worker would have: two pools. */
+/* What a worker would have: two pools, and two upstreams of [redis]. */
 struct worker {
     struct metrics_process process;
     struct metrics_pool ana, bob;
     size_t clients[2], servers[2];
     struct metrics_pool_view pools[2];
+    struct metrics_redis queue, cache;
+    size_t guests[2], links[2];
+    struct metrics_redis_view upstreams[2];
 };
 
 static struct worker one, other;
@@ -37,11 +41,24 @@ static struct metrics_view view_of(struct worker *w)
                                              servers, clients, 0,       0,       5};
     w->pools[1] = (struct metrics_pool_view){
         "app", "ana", &w->ana, clients, servers, servers, clients, 2, 1500000 + w->ana.queries, 20};
+    w->upstreams[0] = (struct metrics_redis_view){
+        .upstream = "queue",
+        .counted = &w->queue,
+        .clients = {guest_states, w->guests, 2},
+        .dedicated = {server_states, w->links, 2},
+    };
+    w->upstreams[1] = w->upstreams[0];
+    w->upstreams[1].upstream = "cache";
+    w->upstreams[1].counted = &w->cache;
+    w->upstreams[1].shared_links = 1;
+    w->upstreams[1].max_dedicated = 64;
     return (struct metrics_view){.version = "0.1.0",
                                  .counted = &w->process,
                                  .clients = clients,
                                  .pools = w->pools,
                                  .pools_length = 2,
+                                 .upstreams = w->upstreams,
+                                 .upstreams_length = 2,
                                  .max_clients = 100,
                                  .descriptors = 12,
                                  .start_time = 1800000000000000};
@@ -142,6 +159,39 @@ Test(metrics, the_workers_are_added_up_to_one_series_a_pool)
         "weir_pool_wait_seconds_count{database=\"app\",user=\"ana\"} 2\n");
 }
 
+Test(metrics, upstreams_of_redis_are_shown_by_name_and_added_up)
+{
+    struct metrics_view views[2];
+
+    one.cache.commands = 5, other.cache.commands = 6, one.queue.reads_from_redis = 1;
+    one.guests[1] = 2, other.guests[1] = 3, one.links[0] = 4;
+    views[0] = view_of(&one);
+    views[1] = view_of(&other);
+    views[1].upstreams_length = 1; /* as if that worker had only one of them */
+    metrics_render(&out, views, 2);
+    text();
+    has("# TYPE weir_redis_commands_total counter\n"
+        "weir_redis_commands_total{upstream=\"cache\"} 5\n"
+        "weir_redis_commands_total{upstream=\"queue\"} 0\n"
+        "# HELP ");
+    bytes_clear(&out);
+
+    views[1] = view_of(&other);
+    metrics_render(&out, views, 2);
+    text();
+    has("weir_redis_commands_total{upstream=\"cache\"} 11\n"
+        "weir_redis_commands_total{upstream=\"queue\"} 0\n"
+        "# HELP ");
+    has("weir_redis_server_reads_total{upstream=\"queue\"} 1\n");
+    has("weir_redis_clients{upstream=\"cache\",state=\"resting\"} 0\n"
+        "weir_redis_clients{upstream=\"cache\",state=\"subscribed\"} 5\n"
+        "weir_redis_clients{upstream=\"queue\",state=\"resting\"} 0\n");
+    has("weir_redis_dedicated_links{upstream=\"queue\",state=\"idle\"} 4\n");
+    has("weir_redis_shared_links{upstream=\"cache\"} 2\n"
+        "weir_redis_shared_links{upstream=\"queue\"} 0\n");
+    has("weir_redis_dedicated_links_limit{upstream=\"cache\"} 64\n");
+}
+
 Test(metrics, prometheus_own_tool_has_nothing_to_say)
 {
     struct metrics_view view = view_of(&one);
@@ -150,6 +200,7 @@ Test(metrics, prometheus_own_tool_has_nothing_to_say)
     if (system("command -v promtool >/dev/null") != 0)
         cr_skip("promtool is not installed (Debian: prometheus)");
     one.pools[0].database = "q\"uo\\te\n";
+    one.upstreams[0].upstream = "q\"uo\\te\n";
     metrics_render(&out, &view, 1);
     cr_assert_not_null(tool = popen("promtool check metrics >&2", "w"));
     cr_assert_eq(fwrite(out.at, 1, out.length, tool), out.length);
@@ -173,5 +224,8 @@ Test(metrics, every_metric_is_described_and_every_described_one_is_shown)
     cr_assert_not_null(strstr((const char *)table.at,
                               "| `weir_pool_queries_total` | counter | database, user | Queries "
                               "that were answered. |\n"));
+    cr_assert_not_null(strstr((const char *)table.at,
+                              "| `weir_redis_clients` | gauge | upstream, state | Clients of the "
+                              "upstream by what they are doing. |\n"));
     bytes_free(&table);
 }

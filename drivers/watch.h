@@ -1,17 +1,18 @@
 /*
- * drivers/postgres/watch.h - watches a socket for libpq, which says for what.
+ * drivers/watch.h - watches a socket while a connection is made over it.
  *
  *      watch = watch_start(loop, PQsocket(conn), UV_READABLE, login, ready);
  *      ... ready(login)                    and there: watch_stop(watch), PQconnectPoll
  *
- * libpq closes a socket and opens another when it tries the next address, often under the
- * same number. So each poll is watched by a handle of its own.
+ * Who tries one address after another, as libpq does by itself, closes a socket and opens
+ * another, often under the same number. So each poll is watched by a handle of its own.
+ * A broken socket is ready, too: the next call on it will say what is wrong.
  *
  * Ownership: watch_start gives the watch, watch_stop takes it, and ready is not called
- * after that. libpq may close the socket from then on.
+ * after that. The socket may be closed from then on.
  */
-#ifndef DRIVERS_POSTGRES_WATCH_H
-#define DRIVERS_POSTGRES_WATCH_H
+#ifndef DRIVERS_WATCH_H
+#define DRIVERS_WATCH_H
 
 #include <uv.h>
 

@@ -1,4 +1,4 @@
-#include "drivers/postgres/watch.h"
+#include "drivers/watch.h"
 
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = CONTAINER_OF(poll, struct watch, poll);
 
-    (void)status; /* libpq finds out and says it in its own words */
+    (void)status; /* the owner finds out, and has words for it */
     (void)events;
     watch->ready(watch->owner);
 }

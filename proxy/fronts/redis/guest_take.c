@@ -1,0 +1,427 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/fronts/redis/guest_parts.h"
+
+/* So many replies of one guest may be owed; then its requests wait. */
+enum { MOST_OWED = 64 * 1024 };
+
+/* Requests that stand side by side and go the same way. */
+struct taking {
+    struct guest *guest;
+    const uint8_t *run;
+    size_t length;
+    uint32_t count;
+};
+
+/* What was made of the request at the beginning of in. */
+struct sight {
+    struct request request;
+    struct verb_use use;
+    struct follow_plan plan;
+    bool is_large;
+};
+
+/* ---- shared ------------------------------------------------------------------------------ */
+
+static struct shared_lane *lane_of(struct guest *guest)
+{
+    struct shared *shared;
+
+    if (guest->lane != NULL)
+        return guest->lane;
+    shared = shared_find(guest->identity, guest->follow.db, guest->follow.protocol);
+    if (shared == NULL)
+        return NULL;
+    guest->lane = shared_lane(shared, guest->id);
+    return guest->lane;
+}
+
+void guest_take_shared(struct guest *guest, struct slice bytes, uint32_t count)
+{
+    struct trunk_note note = {.count = count};
+    struct shared_lane *lane = guest->lane;
+    uint64_t now = door_now(guest->door);
+
+    if (lane->line->trunk.replies == 0 && guest->door->with.config->command_timeout_ms > 0)
+        alarm_due_at(guest->door->with.alarm, now + guest->door->with.config->command_timeout_ms);
+    lane->wanted = now;
+    if (line_ask(lane->line, guest, &note, bytes, now) != ERR_OK) {
+        guest_fail(guest, ERR_NO_MEMORY, NULL);
+        return;
+    }
+    guest->owed += count;
+    guest->upstream->metrics.commands += count;
+    guest->upstream->metrics.shared += count;
+}
+
+static void send_run(struct taking *taking)
+{
+    struct slice run = {taking->run, taking->length};
+    uint32_t count = taking->count;
+
+    taking->length = taking->count = 0;
+    if (count > 0 && !guest_is_going(taking->guest))
+        guest_take_shared(taking->guest, run, count);
+}
+
+/* Whether the guest's lane can take a request; else it waits. */
+static bool lane_is_ready(struct taking *taking)
+{
+    struct guest *guest = taking->guest;
+    struct shared_lane *lane = lane_of(guest);
+
+    if (lane == NULL)
+        guest_fail(guest, ERR_NO_MEMORY, NULL);
+    else if (!shared_lane_is_open(lane))
+        shared_wait(lane, guest);
+    else if (shared_lane_is_full(lane))
+        shared_stall(lane, guest);
+    else
+        return true;
+    return false;
+}
+
+static size_t share(struct taking *taking, const struct sight *sight, struct slice in)
+{
+    size_t length = sight->request.length;
+    const struct bytes *spare = &taking->guest->door->spare;
+
+    if (taking->count == 0 && !lane_is_ready(taking))
+        return 0;
+    if (sight->request.is_inline) {
+        send_run(taking);
+        if (!guest_is_going(taking->guest))
+            guest_take_shared(taking->guest, (struct slice){spare->at, spare->length}, 1);
+        return length;
+    }
+    if (taking->count == 0)
+        taking->run = in.at;
+    taking->length += length;
+    taking->count++;
+    return length;
+}
+
+/* ---- over a line of its own -------------------------------------------------------------- */
+
+/* Granted, or waited for. */
+static bool has_own(struct guest *guest)
+{
+    struct dedicated *dedicated;
+
+    if (guest->own.line != NULL || guest->own.dedicated != NULL)
+        return guest->own.line != NULL;
+    dedicated = dedicated_of(guest->identity, guest->follow.protocol);
+    if (dedicated == NULL)
+        guest_fail(guest, ERR_NO_MEMORY, NULL);
+    else
+        dedicated_ask(dedicated, guest);
+    return guest->own.line != NULL;
+}
+
+static enum err ask_ours(struct guest *guest, const char *text, size_t length, void *whom)
+{
+    struct trunk_note note = {.count = 1, .kind = whom != NULL ? GUEST_OURS : FOLLOW_PLAIN};
+
+    return line_ask(guest->own.line, whom, &note, (struct slice){(const uint8_t *)text, length},
+                    door_now(guest->door));
+}
+
+/* The line comes to be in the guest's database, in the same write. */
+static enum err select_database(struct guest *guest)
+{
+    struct line *line = guest->own.line;
+    char number[16], text[64];
+    int digits, length;
+
+    if (line->db == guest->follow.db)
+        return ERR_OK;
+    digits = snprintf(number, sizeof(number), "%d", (int)guest->follow.db);
+    length = snprintf(text, sizeof(text), "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digits, number);
+    line->db = guest->follow.db;
+    return ask_ours(guest, text, (size_t)length, guest);
+}
+
+static enum err prepare(struct guest *guest, const struct follow_plan *plan)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    enum err e = select_database(guest);
+
+    if (e == ERR_OK && plan->pings)
+        e = ask_ours(guest, ping, sizeof(ping) - 1, NULL);
+    return e;
+}
+
+/* From now on bytes are bytes; what was asked before is answered first. */
+static void go_blind(struct guest *guest)
+{
+    guest->follow.is_blind = true;
+    guest->own.line->is_raw = true;
+    guest->owed = 0;
+}
+
+static bool ask_own(struct guest *guest, const struct sight *sight, struct slice bytes)
+{
+    struct line *line = guest->own.line;
+    enum err e = prepare(guest, &sight->plan);
+
+    if (e == ERR_OK && sight->plan.goes_blind) {
+        go_blind(guest);
+        line_send(line, bytes);
+        return true;
+    }
+    if (e == ERR_OK)
+        e = line_ask(line, guest, &sight->plan.note, bytes, door_now(guest->door));
+    if (e != ERR_OK) {
+        guest_fail(guest, ERR_NO_MEMORY, NULL);
+        return false;
+    }
+    follow_sent(&guest->follow, &sight->use);
+    guest->owed++;
+    guest->is_blocked |= sight->plan.note.is_patient;
+    guest->has_doubt |= sight->use.leaves_doubt;
+    return true;
+}
+
+static void count_own(struct guest *guest)
+{
+    uint64_t timeout = guest->door->with.config->command_timeout_ms;
+
+    guest->upstream->metrics.commands++;
+    guest->upstream->metrics.dedicated++;
+    if (timeout > 0)
+        alarm_due_at(guest->door->with.alarm, door_now(guest->door) + timeout);
+}
+
+static size_t send_own(struct guest *guest, const struct sight *sight, struct slice in)
+{
+    const struct bytes *spare = &guest->door->spare;
+    struct slice bytes = {in.at, sight->request.length};
+
+    if (!has_own(guest) || line_queued(guest->own.line) > GUEST_MOST_QUEUED)
+        return 0;
+    if (sight->request.is_inline)
+        bytes = (struct slice){spare->at, spare->length};
+    count_own(guest);
+    return ask_own(guest, sight, bytes) ? sight->request.length : 0;
+}
+
+/* ---- large requests, and blind guests ---------------------------------------------------- */
+
+static size_t begin_large(struct guest *guest, const struct sight *sight)
+{
+    if (!has_own(guest))
+        return 0;
+    if (sight->plan.goes_blind || (guest->pass = calloc(1, sizeof(*guest->pass))) == NULL) {
+        guest_fail(guest, ERR_NO_MEMORY, NULL);
+        return 0;
+    }
+    count_own(guest);
+    (void)ask_own(guest, sight, (struct slice){0});
+    return 0; /* its bytes are shown again, to pass_on */
+}
+
+/* Redis would not know what to make of the rest, either; it is spared the whole. */
+static void break_off(struct guest *guest)
+{
+    char error[REQUEST_ERROR_SIZE + 8];
+
+    guest->upstream->metrics.protocol_violations++;
+    snprintf(error, sizeof(error), "%s", guest->pass->error);
+    guest_fail(guest, ERR_PROTOCOL, error);
+}
+
+static size_t pass_on(struct guest *guest, struct slice in)
+{
+    enum request_found found;
+    size_t used;
+
+    if (line_queued(guest->own.line) > GUEST_MOST_QUEUED)
+        return 0;
+    found = request_pass(guest->pass, in, &used);
+    if (found == REQUEST_BROKEN) {
+        break_off(guest);
+        return 0;
+    }
+    if (used > 0)
+        line_send(guest->own.line, (struct slice){in.at, used});
+    if (found != REQUEST_MORE) {
+        free(guest->pass);
+        guest->pass = NULL;
+    }
+    return used;
+}
+
+static size_t pass_raw(struct guest *guest, struct slice in)
+{
+    if (line_queued(guest->own.line) > GUEST_MOST_QUEUED)
+        return 0;
+    line_send(guest->own.line, in);
+    return in.length;
+}
+
+/* ---- one request ------------------------------------------------------------------------- */
+
+/* It waited for what it will not get. */
+static size_t refuse(struct guest *guest, const struct sight *sight)
+{
+    if (guest->owed > 0)
+        return 0;
+    guest_write(guest, (struct slice){(uint8_t *)guest->refusal, strlen(guest->refusal)});
+    free(guest->refusal);
+    guest->refusal = NULL;
+    guest_auth_free(guest);
+    guest->claim_is_true = false;
+    if (sight->is_large)
+        guest_leave(guest);
+    return sight->request.length;
+}
+
+static bool may_come_unknown(const struct verb_use *use)
+{
+    return use->need == VERB_AUTH || use->need == VERB_HELLO || use->need == VERB_QUIT ||
+           use->need == VERB_RESET || use->need == VERB_ATTACK;
+}
+
+static size_t answer_here(struct guest *guest, const struct sight *sight)
+{
+    if (!sight->is_large)
+        return guest_here(guest, &sight->request, &sight->use) ? sight->request.length : 0;
+    guest_fail(guest, ERR_PROTOCOL, "too long for this command");
+    return 0;
+}
+
+static int32_t number_of(const struct request *request)
+{
+    int32_t number = 0;
+
+    if (request->shown < 2 || request->args[1].length == 0 || request->args[1].length > 9)
+        return -1;
+    for (size_t i = 0; i < request->args[1].length; i++) {
+        uint8_t digit = request->args[1].at[i];
+
+        if (digit < '0' || digit > '9')
+            return -1;
+        number = number * 10 + (digit - '0');
+    }
+    return number;
+}
+
+static size_t do_one(struct taking *taking, struct sight *sight, struct slice in)
+{
+    struct guest *guest = taking->guest;
+
+    if (sight->plan.step == FOLLOW_SHARE)
+        return share(taking, sight, in);
+    send_run(taking);
+    if (guest_is_going(guest))
+        return 0;
+    switch (sight->plan.step) {
+    case FOLLOW_OWN:
+        return sight->is_large ? begin_large(guest, sight) : send_own(guest, sight, in);
+    case FOLLOW_HERE:
+        return answer_here(guest, sight);
+    case FOLLOW_END:
+        guest->upstream->metrics.protocol_violations++;
+        guest_close(guest);
+        return 0;
+    case FOLLOW_SHARE:
+    case FOLLOW_LATER:
+        break;
+    }
+    return 0;
+}
+
+static size_t take_request(struct taking *taking, struct sight *sight, struct slice in)
+{
+    struct guest *guest = taking->guest;
+    struct follow_where where = {
+        .is_owed = guest->owed + taking->count > 0,
+        .has_own = guest->own.line != NULL,
+        .is_large = sight->is_large,
+        .is_heavy = guest->is_heavy,
+    };
+
+    if (guest->refusal != NULL)
+        return refuse(guest, sight);
+    sight->use = verb_classify(&sight->request);
+    if (guest->identity == NULL && !may_come_unknown(&sight->use)) {
+        guest_answer(guest, "-NOAUTH Authentication required.\r\n");
+        if (sight->is_large)
+            guest_leave(guest);
+        return sight->request.length;
+    }
+    sight->plan = follow_see(&guest->follow, &sight->use, &where);
+    if (sight->plan.note.kind == FOLLOW_SELECT || sight->plan.note.kind == FOLLOW_HELLO)
+        sight->plan.note.argument = number_of(&sight->request);
+    return do_one(taking, sight, in);
+}
+
+/* Redis's own words, and it closes, too; but what was asked before is answered first. */
+static void reject(struct taking *taking, const struct sight *sight)
+{
+    struct guest *guest = taking->guest;
+
+    send_run(taking);
+    if (guest->owed > 0 || guest_is_going(guest))
+        return;
+    guest->upstream->metrics.protocol_violations++;
+    guest_fail(guest, ERR_PROTOCOL, sight->request.error);
+}
+
+static size_t take_one(struct taking *taking, struct slice in)
+{
+    struct guest *guest = taking->guest;
+    struct sight sight;
+
+    if (guest->follow.is_blind)
+        return pass_raw(guest, in);
+    if (guest->pass != NULL)
+        return pass_on(guest, in);
+    sight.is_large = false;
+    switch (request_read(&sight.request, in, guest->identity != NULL, &guest->door->spare)) {
+    case REQUEST_MORE:
+        return 0;
+    case REQUEST_EMPTY:
+        send_run(taking); /* runs are of requests side by side */
+        return sight.request.length;
+    case REQUEST_BROKEN:
+        reject(taking, &sight);
+        return 0;
+    case REQUEST_LARGE:
+        sight.is_large = true;
+        break;
+    case REQUEST_WHOLE:
+        break;
+    }
+    return take_request(taking, &sight, in);
+}
+
+/* ---- all that came ----------------------------------------------------------------------- */
+
+static bool may_go_on(const struct guest *guest)
+{
+    return !guest_is_going(guest) && !guest->is_checking && guest->owed < MOST_OWED &&
+           !guest_is_waiting(guest) && stream_queued(&guest->stream) < GUEST_MOST_QUEUED;
+}
+
+/* A large request has no length of its own when it begins; then it is looked at once more. */
+size_t guest_take(struct guest *guest, struct slice in)
+{
+    struct taking taking = {.guest = guest};
+    size_t used = 0, more;
+
+    guest->upstream->metrics.reads_from_clients++;
+    while (used < in.length && may_go_on(guest)) {
+        bool was_passing = guest->pass != NULL;
+
+        more = take_one(&taking, (struct slice){in.at + used, in.length - used});
+        used += more;
+        if (more == 0 && (was_passing || guest->pass == NULL))
+            break;
+    }
+    send_run(&taking);
+    guest->upstream->metrics.bytes_from_clients += used;
+    return used;
+}
