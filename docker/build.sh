@@ -4,7 +4,7 @@ set -eu
 
 cd "$(dirname "$0")/.."
 folder=${1:-build-release}
-# Optimized as a whole: a sixth less for a transaction. What the linker then warns of is no error.
+# Optimized as a whole: an eighth less for a transaction. What the linker then warns of is no error.
 if [ ! -e "$folder/build.ninja" ]; then
     meson setup "$folder" --buildtype=release -Db_lto=true -Dwerror=false -Dtests=disabled
 fi
