@@ -292,6 +292,32 @@ def test_it_is_not_sent_again_once_its_query_was_answered(fake, pooler, wire):
 
 
 @pytest.mark.weir_only
+def test_nothing_is_sent_into_a_cancel_that_its_client_has_not_asked_for(fake, pooler, wire):
+    seen, heard, over = [], [], threading.Event()
+
+    def twice_in_vain(server, sql):
+        seen.append(sql)
+        assert sql != b"one" or (server.is_canceled() and server.is_canceled())
+        return [result(sql)]
+
+    server = Deaf(twice_in_vain)
+
+    def behave(connection):
+        server(connection)
+        heard.append(connection)  # a cancel, which is over when this ends
+        assert len(heard) < 2 or over.wait(10)
+
+    weir = pooler(server_of(fake(behave)), default_pool_size=1)
+    client = wire(weir, "ana").send(query("one"))
+    cancel(weir.port, client.key)
+    assert client.read_until("Z")[1].cells() == ["one"]
+    client.send(query("two"))
+    assert not client.readable(0.3) and seen == [b"one"]
+    over.set()
+    assert client.read_until("Z")[1].cells() == ["two"]
+
+
+@pytest.mark.weir_only
 @pytest.mark.parametrize("ahead", ["set", "begin"])
 def test_a_cancel_does_not_hit_what_went_ahead_of_its_query(fake, pooler, wire, ahead):
     came_early = []
