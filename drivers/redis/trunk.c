@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SIZE = 16 };
+enum { FIRST_SIZE = 16, SHORTEST_ERROR = 10 };
 
 void trunk_init(struct trunk *trunk)
 {
@@ -93,6 +93,16 @@ static void remember_first(struct trunk *trunk, struct slice part)
     trunk->first_length += more;
 }
 
+/* CLIENT UNBLOCK of a connection that CLIENT PAUSE has stopped adds a reply of its own (Redis 7.0,
+ * networking.c, clientCommand): then there is one more than was asked for. */
+static bool is_one_too_many(const struct trunk *trunk, struct slice in)
+{
+    static const char unblocked[] = "-UNBLOCKED";
+    size_t length = in.length < sizeof(unblocked) - 1 ? in.length : sizeof(unblocked) - 1;
+
+    return !at(trunk, 0)->note.is_patient && memcmp(in.at, unblocked, length) == 0;
+}
+
 /* One value, or a part of it. */
 static enum resp_found read_one(struct trunk *trunk, struct slice in, struct trunk_run *run)
 {
@@ -161,10 +171,15 @@ enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_r
 
         if (run->whole > 0 && rest.at[0] == '>')
             break;
+        if (rest.at[0] == '-' && resp_is_between(&trunk->resp) && is_one_too_many(trunk, rest)) {
+            if (rest.length >= SHORTEST_ERROR && run->length == 0)
+                return TRUNK_BROKEN;
+            break; /* after what comes before it; or it may be that, and more of it must come */
+        }
         found = read_one(trunk, rest, run);
-        if (found == RESP_BROKEN)
+        if (found == RESP_BROKEN && run->length == 0)
             return TRUNK_BROKEN;
-        if (found == RESP_MORE)
+        if (found != RESP_WHOLE)
             break;
         more = end_reply(trunk, run);
     }

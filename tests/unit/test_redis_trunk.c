@@ -155,6 +155,22 @@ Test(redis_trunk, what_is_no_reply_breaks_the_line)
     cr_assert_eq(redis_sends("+OK\r\nHTTP/1.1 200", 99), TRUNK_BROKEN);
 }
 
+Test(redis_trunk, an_unblocking_of_what_does_not_block_is_one_reply_too_many)
+{
+    IN_PIECES(piece)
+    {
+        owe(ana, 1);
+        owe(bob, 2);
+        cr_assert_eq(redis_sends("-U\r\n+1\r\n-UNBLOCKED client unblocked\r\n", piece),
+                     TRUNK_BROKEN);
+        assert_said("{ana -U|}{bob +1|}", piece);
+        end();
+    }
+    owe_noted(ana, 1, 0, true, 0);
+    redis_sends("-UNBLOCKED client unblocked\r\n", 4);
+    assert_said("{ana -UNBLOCKED client unblocked|}", 4);
+}
+
 Test(redis_trunk, a_push_where_nobody_asked_for_any_breaks_the_line)
 {
     owe(ana, 1);

@@ -1,7 +1,9 @@
 #include "proxy/fronts/redis/dedicated.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/fronts/redis/door.h"
 
@@ -9,6 +11,8 @@
 enum { LOOK_AFTER_MS = 20 };
 
 static const struct line_events line_events;
+static void carry_out_all(struct dedicated *dedicated);
+static void on_lost(struct line *line, enum err e, const char *why, const char *reply);
 
 static struct door *door_of(const struct dedicated *dedicated)
 {
@@ -28,6 +32,7 @@ struct dedicated *dedicated_of(struct identity *identity, unsigned protocol)
         .max_servers = config->max_dedicated,
         .max_waiting = config->max_waiting,
         .open_ms = config->connect_timeout_ms,
+        .clean_ms = config->connect_timeout_ms,
         .idle_ms = config->dedicated_idle_timeout_ms,
         .retry_ms = config->retry_ms,
     };
@@ -86,6 +91,99 @@ static void grant(struct dedicated *dedicated, const struct pool_order *order)
     guest_ready(guest);
 }
 
+/* ---- cleaning ---------------------------------------------------------------------------- */
+
+/* What must come back from a line that is cleaned, by the kind of the note. */
+enum { CLEAN_RESET = 1, CLEAN_OK, CLEAN_HELLO, CLEAN_LAST, CLEAN_COUNT };
+
+#define LAST_WORD "weir-clean"
+
+static const char *const expected[CLEAN_COUNT] = {
+    [CLEAN_RESET] = "+RESET\r\n",
+    [CLEAN_OK] = "+OK\r\n",
+    [CLEAN_HELLO] = "%",
+    [CLEAN_LAST] = "$10\r\n" LAST_WORD "\r\n",
+};
+
+static enum err ask(struct line *line, uint8_t kind, struct slice bytes, uint64_t now)
+{
+    struct trunk_note note = {.count = 1, .kind = kind};
+
+    return line_ask(line, line, &note, bytes, now);
+}
+
+static void put(struct bytes *out, struct slice bulk)
+{
+    bytes_print(out, "$%zu\r\n", bulk.length);
+    bytes_add(out, bulk.at, bulk.length);
+    bytes_add(out, "\r\n", 2);
+}
+
+static enum err ask_auth(const struct identity *identity, struct line *line, uint64_t now)
+{
+    struct connect_target target = upstream_target(identity, 0, 2);
+    struct bytes out = {0};
+    const char *user = target.url->user, *password = target.url->password;
+    bool from_url = target.password.at == NULL && !target.anonymous && password != NULL;
+    enum err e = ERR_NO_MEMORY;
+
+    if (target.password.at == NULL && !from_url)
+        return ERR_OK;
+    if (from_url) {
+        target.user = (struct slice){(const uint8_t *)user, user != NULL ? strlen(user) : 0};
+        target.password = (struct slice){(const uint8_t *)password, strlen(password)};
+    }
+    bytes_print(&out, "*%d\r\n$4\r\nAUTH\r\n", target.user.length > 0 ? 3 : 2);
+    if (target.user.length > 0)
+        put(&out, target.user);
+    put(&out, target.password);
+    if (!out.failed)
+        e = ask(line, CLEAN_OK, (struct slice){out.at, out.length}, now);
+    if (out.at != NULL)
+        OPENSSL_cleanse(out.at, out.capacity);
+    bytes_free(&out);
+    return e;
+}
+
+/* RESET, and the login anew, which RESET has ended; then a word that must come back, and nothing
+ * else before it. Whatever does not come back as it should, the line is lost. */
+static void clean(struct dedicated *dedicated, struct line *line)
+{
+    uint64_t now = door_now(door_of(dedicated));
+    enum err e = ask(line, CLEAN_RESET, SLICE("*1\r\n$5\r\nRESET\r\n"), now);
+
+    dedicated->identity->upstream->metrics.links_cleaned++;
+    line->db = 0;
+    if (e == ERR_OK)
+        e = ask_auth(dedicated->identity, line, now);
+    if (e == ERR_OK && dedicated->protocol == 3)
+        e = ask(line, CLEAN_HELLO, SLICE("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"), now);
+    if (e == ERR_OK)
+        e = ask(line, CLEAN_LAST, SLICE("*2\r\n$4\r\nECHO\r\n$10\r\n" LAST_WORD "\r\n"), now);
+    if (e != ERR_OK)
+        on_lost(line, e, err_text(e), NULL);
+}
+
+static void hear_clean(struct line *line, const struct trunk_run *run)
+{
+    const char *words = expected[run->note.kind];
+    size_t length = strlen(words);
+    struct dedicated *dedicated = line->owner;
+
+    if (run->whole == 0)
+        return;
+    if (run->first.length < length || memcmp(run->first.at, words, length) != 0) {
+        on_lost(line, ERR_BACKEND_LOST, "it could not be cleaned", NULL);
+        return;
+    }
+    if (run->note.kind != CLEAN_LAST)
+        return;
+    pool_cleaned(dedicated->pool, line->slot, door_now(door_of(dedicated)));
+    carry_out_all(dedicated);
+}
+
+/* ---- carrying out orders, the rest -------------------------------------------------------- */
+
 static void close_line(struct dedicated *dedicated, const struct pool_order *order)
 {
     struct line *line = pool_server_connection(order->server);
@@ -120,8 +218,8 @@ static void carry_out(struct dedicated *dedicated, const struct pool_order *orde
     case POOL_ORDER_GRANT:
         grant(dedicated, order);
         break;
-    case POOL_ORDER_CLEAN: /* never asked for: lines come back clean or are closed */
-        REQUIRE(false);
+    case POOL_ORDER_CLEAN:
+        clean(dedicated, pool_server_connection(order->server));
         break;
     case POOL_ORDER_CLOSE:
         close_line(dedicated, order);
@@ -187,7 +285,9 @@ static void on_lost(struct line *line, enum err e, const char *why, const char *
 
 static void on_reply(struct line *line, const struct trunk_run *run, struct slice bytes)
 {
-    if (run->whom != NULL)
+    if (run->whom == line)
+        hear_clean(line, run);
+    else if (run->whom != NULL)
         guest_hear(run->whom, run, bytes);
 }
 

@@ -93,8 +93,30 @@ static void expire(struct door *door, enum guest_state state, uint64_t now)
     }
 }
 
+/* Over lines that many share, each of these looks after its own (shared.h). */
+static void expire_own(struct door *door, uint64_t now)
+{
+    uint64_t limit = door->with.config->command_timeout_ms, oldest;
+    const struct list *working = &door->guests[GUEST_WORKING];
+    struct link *link = list_front(working), *next;
+
+    for (; link != NULL && limit > 0; link = next) {
+        struct guest *guest = CONTAINER_OF(link, struct guest, link);
+
+        next = list_after(working, link);
+        if (guest->own.line == NULL)
+            continue;
+        oldest = trunk_oldest(&guest->own.line->trunk);
+        if (oldest != UINT64_MAX && oldest + limit <= now)
+            guest_hear_own_late(guest);
+        else if (oldest != UINT64_MAX)
+            alarm_due_at(door->with.alarm, oldest + limit);
+    }
+}
+
 void door_tick(struct door *door, uint64_t now)
 {
+    expire_own(door, now);
     for (unsigned state = 0; state < GUEST_CLOSING; state++)
         expire(door, (enum guest_state)state, now);
     for (size_t i = 0; i < door->upstreams_length; i++)
@@ -118,7 +140,8 @@ void door_drain(struct door *door)
         listener_close_all(&door->upstreams[i].listeners);
     fail_all(door, GUEST_RESTING);
     fail_all(door, GUEST_SENDING);
-    fail_all(door, GUEST_BLIND); /* has nothing that ends */
+    fail_all(door, GUEST_SUBSCRIBED); /* has nothing that ends, */
+    fail_all(door, GUEST_BLIND);      /* nor has who is blind */
 }
 
 void door_stop(struct door *door)

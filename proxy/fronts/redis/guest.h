@@ -33,6 +33,7 @@
     X(WAITING,  "waiting") \
     X(WORKING,  "active")  \
     X(HOLDING,  "holding") \
+    X(SUBSCRIBED, "subscribed") \
     X(BLIND,    "raw")     \
     X(LEAVING,  "leaving") \
     X(CLOSING,  "closing")
@@ -50,6 +51,7 @@ extern const char *const guest_state_names[GUEST_STATE_COUNT];
 /* Whom it says it is, until Redis has said whether that is so. */
 struct guest_claim;
 struct guest_check;
+struct pubsub_ear;
 
 struct guest {
     struct stream stream;
@@ -63,6 +65,7 @@ struct guest {
     struct shared_lane *lane;  /* of its shared requests; NULL: to be found */
     struct dedicated_lease own;
     struct follow follow;
+    struct pubsub_ear *ear;    /* NULL: it has not subscribed */
     struct request_pass *pass; /* a large request is on its way */
     struct guest_claim *claim;
     struct guest_check *check; /* on a thread, by auth_file */
@@ -79,8 +82,10 @@ struct guest {
     bool has_rest;  /* it has sent what was not used yet */
     bool has_ended; /* it will send no more */
     bool is_counted;
-    bool is_blocked; /* a patient request of it is on its way */
-    bool has_doubt;  /* something may have been left in its own line */
+    bool is_blocked;     /* a patient request of it is on its way */
+    bool has_doubt;      /* something may have been left in its own line, ... */
+    bool outlives_reset; /* ... which RESET does not end */
+    bool may_be_closed;  /* Redis may close that instead of a reply, as it was asked to */
 };
 
 void guest_accept(struct upstream *upstream, uv_stream_t *listener);
@@ -97,6 +102,7 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
 
 /* So many of its replies took too long; they are nobody's now. */
 void guest_hear_late(struct guest *guest, uint32_t count);
+void guest_hear_own_late(struct guest *guest);
 
 void guest_due(struct guest *guest);
 void guest_go_on(struct guest *guest);

@@ -60,7 +60,7 @@ static void believe(struct guest *guest, struct identity *identity)
     }
     guest->claim_is_true = true;
     guest->identity = identity;
-    guest->lane = NULL;
+    shared_join(NULL, guest);
     guest_due(guest);
 }
 

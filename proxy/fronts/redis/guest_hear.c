@@ -11,14 +11,19 @@ enum { CALM = 64 };
 static void leave_own(struct guest *guest)
 {
     struct line *line = guest->own.line;
+    enum pool_leftovers left = POOL_LEFT_NOTHING;
 
     if (line == NULL || guest->pass != NULL || line->trunk.replies > 0)
         return;
     follow_settle(&guest->follow);
     if (!follow_is_free(&guest->follow))
         return;
-    dedicated_leave(guest, guest->has_doubt ? POOL_LEFT_UNKNOWN : POOL_LEFT_NOTHING);
-    guest->has_doubt = false;
+    if (guest->outlives_reset)
+        left = POOL_LEFT_UNKNOWN;
+    else if (guest->has_doubt)
+        left = POOL_LEFT_STATE;
+    guest->has_doubt = guest->outlives_reset = false;
+    dedicated_leave(guest, left);
 }
 
 /* A line that did not do as it was told is not what we think it is. */
@@ -154,7 +159,7 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
 {
     bool free = follow_is_free(&guest->follow) && !guest->follow.sent_multi &&
                 !guest->follow.sent_watch && guest->pass == NULL;
-    bool mid = line->trunk.mid || guest->follow.is_blind;
+    bool mid = line->trunk.mid || guest->follow.is_blind || guest->may_be_closed;
 
     if (guest_is_going(guest))
         return;
@@ -175,9 +180,22 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
     guest_settle(guest);
 }
 
+#define TOO_LATE "no reply in time (command_timeout)"
+
+/* Nobody else waits for that line, so it is given up with what it may still say. */
+void guest_hear_own_late(struct guest *guest)
+{
+    struct line *line = guest->own.line;
+
+    guest->upstream->metrics.command_timeouts += guest->owed;
+    guest->may_be_closed = false;
+    dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+    guest_hear_own_lost(guest, line, ERR_BACKEND_TOO_SLOW, TOO_LATE);
+}
+
 void guest_hear_late(struct guest *guest, uint32_t count)
 {
-    const char *why = "no reply in time (command_timeout)";
+    const char *why = TOO_LATE;
 
     if (guest->is_checking) {
         guest->is_checking = false;

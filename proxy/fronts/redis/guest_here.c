@@ -14,7 +14,7 @@ static bool is_word(struct slice argument, const char *word)
 /* From now on its requests go there. */
 static void move_to(struct guest *guest, struct shared *shared)
 {
-    guest->lane = shared_lane(shared, guest->id);
+    shared_join(shared, guest);
     guest->follow.db = shared->key.db;
     guest->follow.protocol = (uint8_t)shared->key.protocol;
 }
@@ -47,6 +47,10 @@ static bool select_database(struct guest *guest, const struct request *request)
     for (size_t i = 0; i < request->args[1].length; i++)
         if (db <= 9999999)
             db = db * 10 + (request->args[1].at[i] - '0');
+    if (!upstream_has_database(guest->upstream, db)) {
+        guest_answer(guest, "-ERR DB index is out of range\r\n");
+        return true;
+    }
     if (db != guest->follow.db) {
         shared = reach(guest, guest->identity, db, guest->follow.protocol, false);
         if (shared == NULL)
@@ -229,9 +233,10 @@ static void reset(struct guest *guest)
 {
     if (guest->own.line != NULL)
         dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+    guest_subscribe_end(guest);
     guest->has_doubt = guest->is_heavy = false;
     guest->identity = upstream_first_identity(guest->upstream);
-    guest->lane = NULL;
+    shared_join(NULL, guest);
     follow_init(&guest->follow);
     free(guest->name);
     guest->name = NULL;

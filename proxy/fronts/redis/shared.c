@@ -64,6 +64,17 @@ struct shared_lane *shared_lane(struct shared *shared, uint64_t number)
     return &shared->lanes[number % shared->length];
 }
 
+void shared_join(struct shared *shared, struct guest *guest)
+{
+    if (guest->lane != NULL)
+        guest->lane->shared->guests--;
+    guest->lane = NULL;
+    if (shared == NULL)
+        return;
+    shared->guests++;
+    guest->lane = shared_lane(shared, guest->id);
+}
+
 bool shared_lane_is_full(const struct shared_lane *lane)
 {
     return line_queued(lane->line) > MOST_QUEUED || lane->line->trunk.replies > MOST_OWED;
@@ -191,15 +202,19 @@ static void lose_line(struct shared_lane *lane, enum err e, const char *why, con
     bool was_open = line->state == LINE_OPEN;
 
     upstream_log(upstream, line, was_open ? "closing because" : "server login failed", why);
-    if (was_open)
+    if (was_open) {
         upstream->metrics.links_lost++;
-    else
+        upstream->db_limit = 0; /* there may be another Redis when it is opened again */
+    } else {
         upstream->metrics.links_not_opened++;
+    }
     lane->line = NULL;
     put_off(lane, was_open);
     tell_lost(line, e, why);
     line_close(line);
     wake_all(&lane->stalled);
+    if (e == ERR_NO_DATABASE && lane->shared->key.db > 0)
+        upstream_learn_limit(upstream, lane->shared->key.db);
     if (reply != NULL)
         refuse_all(lane, e, why, reply);
     if (lane->waiting.length > 0 && lane->line == NULL)
@@ -254,6 +269,20 @@ static void expire_stuck(struct shared_lane *lane, uint64_t now, uint64_t limit)
     lose_line(lane, ERR_BACKEND_TOO_SLOW, "Redis does not answer (stuck_timeout)", NULL);
 }
 
+/* Nobody has wanted it for so long: it is opened again when somebody does. */
+static void expire_idle(struct shared_lane *lane, uint64_t now, uint64_t limit)
+{
+    if (lane->line->trunk.replies > 0)
+        lane->wanted = now;
+    if (lane->wanted + limit > now) {
+        alarm_due_at(lane->shared->upstream->door->with.alarm, lane->wanted + limit);
+        return;
+    }
+    upstream_log(lane->shared->upstream, lane->line, "closing because", "server idle timeout");
+    line_close(lane->line);
+    lane->line = NULL;
+}
+
 static void tick_open(struct shared_lane *lane, uint64_t now)
 {
     const struct config_redis *config = lane->shared->upstream->door->with.config;
@@ -266,12 +295,8 @@ static void tick_open(struct shared_lane *lane, uint64_t now)
     if (lane->line != NULL && config->stuck_timeout_ms > 0)
         expire_stuck(lane, now, config->stuck_timeout_ms);
     wake_all(&lane->stalled);
-    if (lane->line == NULL || lane->line->trunk.replies > 0) {
-        lane->wanted = now;
-    } else if (config->dedicated_idle_timeout_ms > 0) {
-        if (lane->wanted + config->dedicated_idle_timeout_ms > now)
-            alarm_due_at(alarm, lane->wanted + config->dedicated_idle_timeout_ms);
-    }
+    if (lane->line != NULL && config->dedicated_idle_timeout_ms > 0)
+        expire_idle(lane, now, config->dedicated_idle_timeout_ms);
 }
 
 static void tick_opening(struct shared_lane *lane, uint64_t now)
@@ -287,8 +312,10 @@ static void tick_opening(struct shared_lane *lane, uint64_t now)
                   NULL);
 }
 
-void shared_tick(struct shared *shared, uint64_t now)
+bool shared_tick(struct shared *shared, uint64_t now)
 {
+    bool is_used = shared->guests > 0 || shared->is_checking;
+
     for (size_t i = 0; i < shared->length; i++) {
         struct shared_lane *lane = &shared->lanes[i];
 
@@ -298,7 +325,9 @@ void shared_tick(struct shared *shared, uint64_t now)
             tick_opening(lane, now);
         else if (lane->line != NULL)
             tick_open(lane, now);
+        is_used = is_used || lane->line != NULL || lane->waiting.length > 0;
     }
+    return !is_used;
 }
 
 /* ---- the end ----------------------------------------------------------------------------- */

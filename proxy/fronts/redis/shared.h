@@ -40,6 +40,7 @@ struct shared_lane {
 struct shared {
     struct shared_key key;
     struct upstream *upstream;
+    size_t guests;  /* whose lane is here */
     bool is_proven; /* it was open once: there is such a database */
     bool is_checking;
     UT_hash_handle hh;
@@ -53,6 +54,9 @@ struct shared *shared_find(const struct identity *identity, int32_t db,
 
 /* The one where AUTH is tried: nothing else is ever sent there. */
 struct shared *shared_checking(struct upstream *upstream) MUST_CHECK;
+
+/* The guest's lane from now on; NULL: none. */
+void shared_join(struct shared *shared, struct guest *guest);
 
 struct shared_lane *shared_lane(struct shared *shared, uint64_t number);
 
@@ -68,7 +72,8 @@ bool shared_lane_is_full(const struct shared_lane *lane);
 void shared_wait(struct shared_lane *lane, struct guest *guest);
 void shared_stall(struct shared_lane *lane, struct guest *guest);
 
-void shared_tick(struct shared *shared, uint64_t now);
+/* True: it is of no use to anybody, and may be destroyed. */
+bool shared_tick(struct shared *shared, uint64_t now) MUST_CHECK;
 void shared_close(struct shared *shared);
 void shared_destroy(struct shared *shared);
 

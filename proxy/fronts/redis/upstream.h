@@ -22,6 +22,7 @@
 
 struct door;
 struct dedicated;
+struct pubsub;
 struct shared;
 
 /* Bytes, since a password may hold any. */
@@ -30,6 +31,7 @@ struct identity {
     struct bytes password;
     bool has_password, is_anonymous;
     struct dedicated *dedicated[2]; /* by protocol, 2 and 3; NULL: nobody has wanted one yet */
+    struct pubsub *pubsub;          /* the same */
     UT_hash_handle hh;
     size_t name_length; /* 0: Redis's default user, by password alone */
     uint8_t name[];
@@ -41,9 +43,10 @@ struct upstream {
     struct listeners listeners;
     struct metrics_redis metrics;
     struct line_counts counts;
-    struct identity *anonymous;       /* who has not said who he is, where Redis decides */
-    struct identity *configured;      /* the URL's */
-    struct identity *identities;      /* all others, by name */
+    struct identity *anonymous;  /* who has not said who he is, where Redis decides */
+    struct identity *configured; /* the URL's */
+    struct identity *identities; /* all others, by name */
+    int32_t db_limit;            /* databases from that number on have been refused; 0: none has */
     struct shared *shares, *checking; /* checking: where passwords are tried */
 };
 
@@ -63,6 +66,11 @@ struct identity *upstream_first_identity(struct upstream *upstream);
 /* Where a line to it goes. */
 struct connect_target upstream_target(const struct identity *identity, int32_t db,
                                       unsigned protocol);
+
+/* Redis has said that there is no such database: until a line is lost, and there may be another
+ * Redis, nobody needs to ask again. */
+void upstream_learn_limit(struct upstream *upstream, int32_t db);
+bool upstream_has_database(const struct upstream *upstream, int32_t db);
 
 void upstream_tick(struct upstream *upstream, uint64_t now);
 void upstream_retire(struct upstream *upstream);
