@@ -369,6 +369,9 @@ static bool hears(struct taking *taking, struct sight *sight)
     sight->answered = 0;
     if (guest_subscribe_is_owed(guest) && !is_about_subscribing(&sight->use))
         return true;
+    if (guest->owed + taking->count > 0 && guest_subscribe_is_on(guest) &&
+        guest->follow.protocol == 2)
+        return true;
     if (sight->is_large || !guest_subscribe_answers(guest, &sight->request, &sight->use))
         return false;
     sight->answered = sight->request.length;
@@ -396,6 +399,9 @@ static size_t take_request(struct taking *taking, struct sight *sight, struct sl
     }
     if (guest->ear != NULL && hears(taking, sight))
         return guest_is_going(guest) ? 0 : sight->answered;
+    if (sight->use.need == VERB_SHARED && guest->own.line == NULL && !sight->is_large &&
+        !guest->is_heavy && follow_may_share(&guest->follow))
+        return share(taking, sight, in);
     sight->plan = follow_see(&guest->follow, &sight->use, &where);
     if (sight->plan.note.kind == FOLLOW_SELECT || sight->plan.note.kind == FOLLOW_HELLO)
         sight->plan.note.argument = number_of(&sight->request);
