@@ -115,6 +115,16 @@ static void close_server(struct broker_place *place, const struct pool_order *or
     pool_lost(place->pool, order->server, now_in(place->broker));
 }
 
+/* Cancels that have done nothing yet are due again. */
+static void await_cancels(struct broker *broker)
+{
+    struct list *insisting = &broker->home.insisting;
+
+    for (struct link *link = list_front(insisting); link != NULL;
+         link = list_after(insisting, link))
+        alarm_due_at(broker->alarm, CONTAINER_OF(link, struct backend, insisting)->insist.due);
+}
+
 static void carry_out(struct broker_place *place, const struct pool_order *order)
 {
     switch (order->kind) {
@@ -127,6 +137,7 @@ static void carry_out(struct broker_place *place, const struct pool_order *order
     case POOL_ORDER_CLEAN:
         place->metrics.servers_cleaned++;
         backend_clean(pool_server_connection(order->server), place->terms.reset_query);
+        await_cancels(place->broker);
         break;
     case POOL_ORDER_CLOSE:
         close_server(place, order);
@@ -344,6 +355,14 @@ void broker_leave(struct broker_lease *lease, const struct relay_sent *sent)
     carry_out_all(place);
 }
 
+enum err broker_cancel(struct broker_lease *lease)
+{
+    enum err e = backend_cancel(lease->backend);
+
+    await_cancels(lease->place->broker);
+    return e;
+}
+
 /* ---- places ------------------------------------------------------------------------------ */
 
 /* One block for all the strings of a place: text and its NUL, one behind the other. */
@@ -458,6 +477,7 @@ void broker_init(struct broker *broker, struct backend_home home, struct alarm *
                  struct log *log)
 {
     *broker = (struct broker){.home = home, .alarm = alarm, .log = log};
+    list_init(&broker->home.insisting);
 }
 
 void broker_fini(struct broker *broker)
@@ -471,10 +491,27 @@ void broker_fini(struct broker *broker)
     }
 }
 
+static void cancel_again(struct broker *broker, uint64_t now)
+{
+    struct list *insisting = &broker->home.insisting;
+    struct link *link = list_front(insisting), *next;
+
+    for (; link != NULL; link = next) {
+        struct backend *backend = CONTAINER_OF(link, struct backend, insisting);
+        struct broker_place *place = backend->owner;
+
+        next = list_after(insisting, link);
+        if (backend->insist.due <= now && backend_insist(backend))
+            place->metrics.cancels_repeated++;
+    }
+    await_cancels(broker);
+}
+
 void broker_tick(struct broker *broker, uint64_t now)
 {
     struct broker_place *place, *next;
 
+    cancel_again(broker, now);
     HASH_ITER(hh, broker->places, place, next)
     {
         pool_tick(place->pool, now);

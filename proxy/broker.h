@@ -116,6 +116,9 @@ void broker_give_up(struct broker_lease *lease); /* if it waits */
 void broker_see_to(struct broker_lease *lease);
 void broker_leave(struct broker_lease *lease, const struct relay_sent *sent);
 
+/* What its server is doing for its client is canceled: again, if it goes on. */
+enum err broker_cancel(struct broker_lease *lease) MUST_CHECK;
+
 /* From now on the client works with its server, which it keeps for as long as the mode says. */
 void broker_set_mode(struct broker_lease *lease);
 

@@ -70,6 +70,7 @@ struct config_redis {
     /* on which links */
     uint64_t connections, max_dedicated;
     uint64_t max_waiting;                      /* 0: any number */
+    uint64_t max_subscriptions;                /* of one client */
     uint64_t large_value, client_output_limit; /* in bytes */
 
     /* how long; 0 is without end, save where it says otherwise */

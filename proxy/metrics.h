@@ -37,7 +37,8 @@
     X(servers_closed,        "weir_pool_servers_closed_total",        "Server connections closed by Weir.") \
     X(servers_lost,          "weir_pool_servers_lost_total",          "Server connections that broke or were closed by the server.") \
     X(servers_cleaned,       "weir_pool_servers_cleaned_total",       "Times a server connection was cleaned of what a client had left.") \
-    X(cancels,               "weir_pool_cancels_total",               "Cancel requests passed on to a server.")
+    X(cancels,               "weir_pool_cancels_total",               "Cancel requests passed on to a server.") \
+    X(cancels_repeated,      "weir_pool_cancels_repeated_total",      "Cancel requests sent again or later, as the server had not come to the query.")
 
 #define METRICS_POOL_TIMES(X) \
     X(wait,                  "weir_pool_wait_seconds",                "How long clients waited for a server connection.") \

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/fronts/redis/door.h"
+#include "proxy/fronts/redis/pubsub.h"
 #include "proxy/fronts/redis/upstream.h"
 
 struct view_redis_counts {
@@ -30,6 +31,14 @@ static void count_clients(const struct door *door, struct view_redis_counts *cou
 }
 
 /* ---- lines ------------------------------------------------------------------------------- */
+
+static void count_pubsub(const struct pubsub *pubsub, struct metrics_redis_view *view)
+{
+    if (pubsub == NULL)
+        return;
+    view->subscribing_links += pubsub->line != NULL;
+    view->subscriptions += topics_count_subscriptions(&pubsub->topics);
+}
 
 static void count_dedicated(const struct identity *identity, struct view_redis_counts *counts)
 {
@@ -82,6 +91,10 @@ static void add_up(struct view_redis *view, const struct door *door, size_t i)
     if (counts->clients[GUEST_WAITING] > 0)
         view->views[i].longest_wait = (door_now(door) - counts->waiting_since) * 1000;
     count_lanes(upstream, &view->views[i]);
+    count_pubsub(upstream->anonymous->pubsub, &view->views[i]);
+    count_pubsub(upstream->configured->pubsub, &view->views[i]);
+    for (const struct identity *one = upstream->identities; one != NULL; one = one->hh.next)
+        count_pubsub(one->pubsub, &view->views[i]);
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */

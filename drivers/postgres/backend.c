@@ -35,6 +35,12 @@ static void lose(struct backend *backend, enum err e, const char *why)
     backend->events->lost(backend, e, why);
 }
 
+static void stop_insisting(struct backend *backend)
+{
+    if (link_is_linked(&backend->insisting))
+        list_remove(&backend->home->insisting, &backend->insisting);
+}
+
 /* ---- asking for ourselves ---------------------------------------------------------------- */
 
 static void send_bytes(struct backend *backend, struct bytes *out)
@@ -58,6 +64,7 @@ static void ask_query(struct backend *backend, const char *sql)
 
 static void set_free(struct backend *backend)
 {
+    stop_insisting(backend);
     relay_renew(&backend->relay);
     backend->client = NULL;
     become(backend, BACKEND_FREE);
@@ -124,6 +131,7 @@ static void on_canceled(void *owner, const char *why_not)
     (void)why_not; /* the query goes on; deadlines see to the rest */
     if (--backend->canceling > 0)
         return;
+    backend->insisted = false;
     backend->events->canceled(backend);
     if (backend->state == BACKEND_CLEANING)
         clean_on(backend);
@@ -133,16 +141,47 @@ static void on_canceled(void *owner, const char *why_not)
         backend_close(backend);
 }
 
-enum err backend_cancel(struct backend *backend)
+static enum err send_cancel(struct backend *backend)
 {
-    enum err e = ERR_OK;
+    enum err e = cancel_send(backend->home->cancels, backend->conn, backend, on_canceled);
 
-    if (!relay_owes(&backend->relay))
-        return ERR_OK;
-    e = cancel_send(backend->home->cancels, backend->conn, backend, on_canceled);
     if (e == ERR_OK)
         backend->canceling++;
     return e;
+}
+
+enum err backend_cancel(struct backend *backend)
+{
+    uint64_t now = uv_now(backend->home->streams->loop);
+
+    if (!relay_owes(&backend->relay))
+        return ERR_OK;
+    stop_insisting(backend);
+    insist_begin(&backend->insist, &backend->relay.owed, now);
+    if (backend->insist.due != INSIST_NEVER)
+        list_push_back(&backend->home->insisting, &backend->insisting);
+    if (backend->state == BACKEND_LEASED && backend->insist.due != INSIST_NEVER &&
+        insist_is_early(&backend->insist, &backend->relay.owed))
+        return ERR_OK;
+    return send_cancel(backend);
+}
+
+bool backend_insist(struct backend *backend)
+{
+    uint64_t now = uv_now(backend->home->streams->loop);
+    bool again = insist_again(&backend->insist, &backend->relay.owed, now);
+
+    if (backend->insist.due == INSIST_NEVER)
+        stop_insisting(backend);
+    if (!again || backend->canceling > 0 || send_cancel(backend) != ERR_OK)
+        return false;
+    backend->insisted = true;
+    return true;
+}
+
+bool backend_is_insisting(const struct backend *backend)
+{
+    return backend->insisted;
 }
 
 /* ---- bytes from the server --------------------------------------------------------------- */
@@ -271,6 +310,7 @@ void backend_close(struct backend *backend)
 {
     backend->state = BACKEND_CLOSING;
     backend->client = NULL;
+    stop_insisting(backend);
     relay_detach(&backend->relay);
     if (backend->adopted)
         stream_pause(&backend->stream);
@@ -373,7 +413,8 @@ void backend_lease(struct backend *backend, void *client, struct relay_sent *sen
                    const struct backend_wish *wish)
 {
     become(backend, BACKEND_LEASED);
-    REQUIRE(backend->client == NULL && backend->canceling == 0);
+    REQUIRE(backend->client == NULL && backend->canceling == 0 &&
+            !link_is_linked(&backend->insisting));
     relay_attach(&backend->relay, sent);
     backend->client = client;
     upkeep_lease(&backend->upkeep, &backend->relay, wish->wanted, wish->own, wish->mode);
@@ -451,6 +492,7 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
     REQUIRE(backend->state == BACKEND_LEASED);
     *wanted = following_leave(&backend->upkeep.settings);
     backend->client = NULL;
+    stop_insisting(backend);
     stream_read(&backend->stream); /* paused, perhaps, for a client that read slowly */
     if (backend->ahead.length > 0) /* granted, and gone before its first message */
         backend_send(backend, NULL, 0);

@@ -26,7 +26,9 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "base/list.h"
 #include "drivers/offload.h"
+#include "drivers/postgres/insist.h"
 #include "drivers/postgres/login.h"
 #include "drivers/postgres/relay.h"
 #include "drivers/postgres/upkeep.h"
@@ -66,6 +68,7 @@ struct backend_home {
     struct offload *cancels;
     struct parameters_set parameters;
     struct statement_set statements;
+    struct list insisting; /* backends whose cancel may have to be sent again */
 };
 
 struct backend {
@@ -89,6 +92,9 @@ struct backend {
     bool whole;         /* no part of a message has come without the rest */
     bool told;          /* its client has heard from the server itself why it ends */
     unsigned canceling; /* cancels that may still hit it */
+    bool insisted;      /* ... one of them not at its client's wish */
+    struct insist insist;
+    struct link insisting; /* in home->insisting */
 };
 
 /* most_statements: how many it may keep prepared for its clients; 0, and who prepares one by name
@@ -143,8 +149,12 @@ enum backend_leftovers backend_leave(struct backend *backend, const struct relay
  * reset_query, lent until then, which may be NULL. With reset_always that comes last in any. */
 void backend_clean(struct backend *backend, const char *reset_query);
 
-/* Cancels what the server is doing for its client, if it is doing anything. */
+/* Cancels what the server is doing for its client, if it is doing anything. It may then be
+ * among home->insisting: backend_insist is to be called when its insist.due has come, and is true
+ * if it has canceled again. As long as that may hit something, nothing new is to be sent. */
 enum err backend_cancel(struct backend *backend) MUST_CHECK;
+bool backend_insist(struct backend *backend) MUST_CHECK;
+bool backend_is_insisting(const struct backend *backend);
 
 /* The ParameterStatus messages a server of this kind greets with, those aside that follow
  * the client. */

@@ -33,17 +33,10 @@ bool owed_is_ended_by_us(const struct owed *owed)
     return false;
 }
 
-static bool completes(uint8_t entry)
-{
-    uint8_t kind = entry & OWED_KIND;
-
-    return kind == OWED_EXECUTE || kind == OWED_QUERY;
-}
-
 void owed_push(struct owed *owed, uint8_t kind)
 {
     REQUIRE(owed->length < OWED_MOST);
-    owed->asked += completes(kind);
+    owed->asked += owed_completes(kind);
     owed->ring[(owed->first + owed->length++) % OWED_MOST] = kind;
 }
 
@@ -57,7 +50,8 @@ void owed_push_mark(struct owed *owed, uint8_t mark)
 
 static void drop_head(struct owed *owed)
 {
-    owed->answered += completes(owed_entry(owed, 0));
+    owed->answered += owed_completes(owed_entry(owed, 0));
+    owed->removed++;
     owed->first = (uint16_t)((owed->first + 1) % OWED_MOST);
     owed->length--;
 }
@@ -68,6 +62,7 @@ static void drop_behind_head(struct owed *owed, unsigned count)
 
     owed->first = (uint16_t)((owed->first + count) % OWED_MOST);
     owed->length = (uint16_t)(owed->length - count);
+    owed->removed += count;
     owed->ring[owed->first] = kept;
 }
 

@@ -50,6 +50,7 @@ struct owed {
     uint16_t first, length; /* in the ring */
     uint32_t asked;         /* of all entries ever, those that complete: EXECUTE and QUERY; ... */
     uint32_t answered;      /* ... and those of them that are no more: the head's number */
+    uint32_t removed;       /* of all entries ever, those that are no more */
     uint8_t ring[OWED_MOST];
 };
 
@@ -72,6 +73,14 @@ static inline bool owed_head_is(const struct owed *owed, uint8_t mark)
 static inline bool owed_head_is_ours(const struct owed *owed)
 {
     return owed_head_is(owed, OWED_OURS);
+}
+
+/* Whether an entry is of a statement, which has an end. */
+static inline bool owed_completes(uint8_t entry)
+{
+    uint8_t kind = entry & OWED_KIND;
+
+    return kind == OWED_EXECUTE || kind == OWED_QUERY;
 }
 
 static inline bool owed_is_of_batch(uint8_t kind)

@@ -86,8 +86,7 @@ enum relay_verdict {
 };
 
 struct relay_plan {
-    struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
-    size_t count;
+    size_t count; /* of slices */
     enum relay_verdict verdict;
     bool repeat;             /* a batch is to be sent again: by relay_repeat */
     bool refused;            /* a request that was refused ends here: ReadyForQuery is due */
@@ -100,6 +99,7 @@ struct relay_plan {
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
     struct slice back;       /* relay_from_client: for the client itself, at once */
+    struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
 };
 
 /* Then there may be more to answer without another byte. */

@@ -8,12 +8,13 @@
 /* Few texts are read. */
 static bool is_likely(struct slice text)
 {
-    static const char *const beginnings[] = {"be", "st", "co", "en", "ro", "ab"};
+    static const char second[32] = {
+        ['b' & 31] = 'e', ['s' & 31] = 't', ['c' & 31] = 'o',
+        ['e' & 31] = 'n', ['r' & 31] = 'o', ['a' & 31] = 'b',
+    };
 
-    for (size_t i = 0; i < COUNT_OF(beginnings) && text.length >= 3; i++)
-        if ((text.at[0] | 0x20) == beginnings[i][0] && (text.at[1] | 0x20) == beginnings[i][1])
-            return text.length <= RELAY_MOST_BEGIN;
-    return false;
+    return text.length >= 3 && text.length <= RELAY_MOST_BEGIN &&
+           (text.at[1] | 0x20) == second[text.at[0] & 31];
 }
 
 /* What a Query does to its transaction; SQL_OTHER: something, or it is not clear. */

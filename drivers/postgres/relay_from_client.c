@@ -187,7 +187,9 @@ static bool begin_for_server(struct relay *relay, struct relay_sent *sent, struc
 {
     struct relay_naming naming = {0};
     size_t length = 1 + (size_t)bytes_u32(message.at + 1);
-    enum relay_reject reject = relay_reject_see(relay, &message, plan);
+    enum relay_reject reject = relay->state.mode == STATE_REJECT
+                                   ? relay_reject_see(relay, &message, plan)
+                                   : RELAY_REJECT_NOT;
     bool alone = is_alone(relay), plain;
     bool to_nobody = message.at[0] == WIRE_FLUSH && owed_head_is(&relay->owed, OWED_HERE);
 
@@ -260,7 +262,7 @@ static bool begin_client_message(struct relay *relay, struct relay_sent *sent, s
 static void read_text(struct relay *relay, const struct relay_sent *sent, struct slice part,
                       size_t header)
 {
-    if (relay == NULL || sent->swallow)
+    if (relay == NULL || sent->swallow || relay->state.reading == 0)
         return;
     if (part.length > header)
         state_feed(&relay->state, (struct slice){part.at + header, part.length - header});
@@ -273,7 +275,7 @@ size_t relay_from_client(struct relay *relay, struct relay_sent *sent, struct sl
 {
     size_t used = 0;
 
-    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    relay_begin_plan(plan);
     if (relay != NULL)
         relay->names.own_length = relay->names.back_length = 0;
     if (relay != NULL && sent->begun_length > 0 && in.length > 0)

@@ -319,12 +319,13 @@ static void tell(struct relay *relay, uint8_t type, struct slice message, size_t
  * in the words of PostgreSQL. */
 static void withhold(struct relay *relay, struct slice message, struct relay_plan *plan)
 {
-    struct slice body = {message.at + RELAY_HEADER, message.length - RELAY_HEADER};
-    struct slice refusal = relay_shapes_refusal();
+    struct slice body = {message.at + RELAY_HEADER, message.length - RELAY_HEADER}, refusal;
 
-    relay->swallow = !relay_repeat_see_answer(relay, message.at[0]);
+    if (relay->record.state != RELAY_REPEAT_NOTHING || relay->record.parameters)
+        relay->swallow = !relay_repeat_see_answer(relay, message.at[0]);
     if (message.at[0] != WIRE_ERROR_RESPONSE || !relay_shapes_is_refusal(relay, body))
         return;
+    refusal = relay_shapes_refusal();
     relay_forward(plan, refusal.at, refusal.length);
     relay->swallow = true;
 }
@@ -369,7 +370,7 @@ static void answer_here(struct relay *relay, struct relay_plan *plan)
 {
     struct slice answer;
 
-    while (relay->remaining == 0 && relay_has_room(plan)) {
+    while (owed_head_is(&relay->owed, OWED_HERE) && relay->remaining == 0 && relay_has_room(plan)) {
         answer = relay_steps_answer(relay);
         if (answer.length == 0)
             return;
@@ -382,7 +383,7 @@ size_t relay_from_server(struct relay *relay, struct slice in, struct relay_plan
 {
     size_t used = 0;
 
-    *plan = (struct relay_plan){.verdict = RELAY_GO_ON};
+    relay_begin_plan(plan);
     answer_here(relay, plan);
     while (used < in.length && relay_has_room(plan) && plan->parameter.length == 0 &&
            plan->row.length == 0 && !plan->answered) {

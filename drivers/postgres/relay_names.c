@@ -133,8 +133,6 @@ static bool see_parse(struct relay *relay, const struct seen *seen, struct relay
         plan->verdict = RELAY_TOO_MANY_NAMES;
         return false;
     }
-    if (seen->length > WHOLE) /* it is not kept, so its client must stay where it is */
-        relay->pinned |= 1u << RELAY_PIN_STATEMENT;
     statement = seen->length > WHOLE
                     ? statement_opaque(relay->names.set)
                     : statement_intern(relay->names.set, relay->names.reading, body);

@@ -5,6 +5,7 @@
 #ifndef DRIVERS_POSTGRES_RELAY_PARTS_H
 #define DRIVERS_POSTGRES_RELAY_PARTS_H
 
+#include <stddef.h>
 #include <string.h>
 
 #include "drivers/postgres/relay.h"
@@ -24,6 +25,12 @@ static inline bool relay_owes_any_of(const struct relay *relay, const uint8_t *k
         if (owed_head(&relay->owed) == *kinds)
             return true;
     return false;
+}
+
+/* All but its slices, of which there are none. */
+static inline void relay_begin_plan(struct relay_plan *plan)
+{
+    memset(plan, 0, offsetof(struct relay_plan, slices));
 }
 
 static inline void relay_forward(struct relay_plan *plan, const uint8_t *at, size_t length)

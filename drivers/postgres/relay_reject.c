@@ -61,8 +61,7 @@ enum relay_reject relay_reject_see(struct relay *relay, struct slice *message,
     struct slice name = {message->at + RELAY_HEADER, 0}, text;
     const uint8_t *end = name.at;
 
-    if (relay->state.mode != STATE_REJECT || (type != WIRE_QUERY && type != WIRE_PARSE) ||
-        relay->skipping || length > RELAY_WHOLE_BELOW)
+    if ((type != WIRE_QUERY && type != WIRE_PARSE) || relay->skipping || length > RELAY_WHOLE_BELOW)
         return RELAY_REJECT_NOT;
     if (message->length < length || is_in(plan, relay))
         return RELAY_REJECT_NOT_YET;

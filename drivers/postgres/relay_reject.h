@@ -13,8 +13,8 @@
 
 enum relay_reject { RELAY_REJECT_NOT, RELAY_REJECT_NOT_YET, RELAY_REJECT_IT };
 
-/* Looks at the next message, as much of it as there is. RELAY_REJECT_IT: *message has become what
- * is sent instead; lent until the next call. */
+/* In that mode: looks at the next message, as much of it as there is. RELAY_REJECT_IT: *message has
+ * become what is sent instead; lent until the next call. */
 enum relay_reject relay_reject_see(struct relay *relay, struct slice *message,
                                    const struct relay_plan *plan) MUST_CHECK;
 

@@ -58,11 +58,7 @@ enum relay_judgement relay_shapes_judge(struct relay *relay, struct slice ahead,
 
 void relay_shapes_look(struct relay *relay, struct relay_plan *plan, const struct relay_name *as)
 {
-    relay_steps_say_head(relay, plan, WIRE_DESCRIBE, 2u + as->length);
-    relay_steps_say(relay, plan, "S", 1);
-    relay_steps_say_name(relay, plan, as);
-    owed_push(&relay->owed, OWED_DESCRIBE | OWED_QUIET | OWED_NAMED);
-    relay->unsynced = true;
+    relay_steps_say_about(relay, plan, WIRE_DESCRIBE, as);
     relay_steps_learn(relay, RELAY_SHAPE, NULL, as);
 }
 

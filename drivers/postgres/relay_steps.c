@@ -119,6 +119,8 @@ void relay_steps_done(struct relay *relay)
     if (step->of_server)
         kept &=
             change(&names->on_server, (struct slice){step->as, step->as_length}, step->statement);
+    if (step->statement != NULL && statement_is_opaque(step->statement))
+        relay->pinned |= 1u << RELAY_PIN_STATEMENT; /* nobody could make it elsewhere */
     /* A SET before it has changed how it was read, or it was prepared before a SET. */
     if (kept && step->of_server && step->statement != NULL &&
         !statement_is_opaque(step->statement) &&
@@ -151,15 +153,16 @@ void relay_steps_drop(struct relay *relay, unsigned count)
 
 /* ---- what a name means now --------------------------------------------------------------- */
 
-/* What the newest step about it will make of it, if there is one. */
-static const struct relay_step *newest(struct relay_names *names, struct slice name, bool client)
+/* What the newest step about it will make of it, if there is one; or teach, if lessons count. */
+static const struct relay_step *newest(struct relay_names *names, struct slice name, bool client,
+                                       bool lessons)
 {
     for (unsigned i = names->count; i-- > 0;) {
         const struct relay_step *step = step_at(names, i);
 
         if (step->of_all)
             return step;
-        if (step->learns != RELAY_NOTHING_NEW)
+        if (step->learns != RELAY_NOTHING_NEW && !lessons)
             continue;
         if (client && step->of_client && is_same(name, step->name, step->name_length))
             return step;
@@ -173,7 +176,7 @@ static enum relay_sight look(struct relay *relay, const struct relay_name *name,
                              const struct statement **found)
 {
     struct relay_names *names = &relay->names;
-    const struct relay_step *step = newest(names, relay_steps_slice(name), client);
+    const struct relay_step *step = newest(names, relay_steps_slice(name), client, false);
 
     *found = step != NULL ? step->statement
                           : statement_names_find(client ? &relay->client->names : &names->on_server,
@@ -195,47 +198,41 @@ enum relay_sight relay_steps_at_server(struct relay *relay, const struct relay_n
     return look(relay, name, false, found);
 }
 
+/* What is known of it, if no step under way changes that. */
+static enum relay_sight find_shape(const struct statement_names *names,
+                                   const struct relay_name *name, uint64_t *shape)
+{
+    *shape = statement_names_shape(names, relay_steps_slice(name));
+    return *shape != SHAPE_UNKNOWN ? RELAY_KNOWN : RELAY_UNKNOWN;
+}
+
 enum relay_sight relay_steps_shape(struct relay *relay, const struct relay_name *as,
                                    uint64_t *shape)
 {
-    struct relay_names *names = &relay->names;
+    const struct relay_step *step = newest(&relay->names, relay_steps_slice(as), false, true);
 
     *shape = SHAPE_UNKNOWN;
-    for (unsigned i = names->count; i-- > 0;) {
-        const struct relay_step *step = step_at(names, i);
-
-        if (step->of_all)
-            return RELAY_UNKNOWN;
-        if (step->of_server && is_same(relay_steps_slice(as), step->as, step->as_length))
-            return step->learns != RELAY_NOTHING_NEW ? RELAY_UNCLEAR : RELAY_UNKNOWN;
-    }
-    *shape = statement_names_shape(&names->on_server, relay_steps_slice(as));
-    return *shape != SHAPE_UNKNOWN ? RELAY_KNOWN : RELAY_UNKNOWN;
+    if (step == NULL)
+        return find_shape(&relay->names.on_server, as, shape);
+    return step->learns != RELAY_NOTHING_NEW ? RELAY_UNCLEAR : RELAY_UNKNOWN;
 }
 
 enum relay_sight relay_steps_told(struct relay *relay, const struct relay_name *name,
                                   uint64_t *shape)
 {
-    struct relay_names *names = &relay->names;
+    const struct relay_step *step = newest(&relay->names, relay_steps_slice(name), true, true);
 
     *shape = SHAPE_UNKNOWN;
-    for (unsigned i = names->count; i-- > 0;) {
-        const struct relay_step *step = step_at(names, i);
-
-        if (step->of_all)
-            return RELAY_UNKNOWN;
-        if (step->of_client && is_same(relay_steps_slice(name), step->name, step->name_length))
-            return step->learns != RELAY_NOTHING_NEW && step->batch != names->batch ? RELAY_UNCLEAR
-                                                                                    : RELAY_UNKNOWN;
-    }
-    *shape = statement_names_shape(&relay->client->names, relay_steps_slice(name));
-    return *shape != SHAPE_UNKNOWN ? RELAY_KNOWN : RELAY_UNKNOWN;
+    if (step == NULL)
+        return find_shape(&relay->client->names, name, shape);
+    return step->learns != RELAY_NOTHING_NEW && step->batch != relay->names.batch ? RELAY_UNCLEAR
+                                                                                  : RELAY_UNKNOWN;
 }
 
 /* Whether the server can be trusted to mean by a name what it meant. */
 static bool is_sound(struct relay *relay, const struct relay_name *name)
 {
-    return newest(&relay->names, relay_steps_slice(name), false) != NULL ||
+    return newest(&relay->names, relay_steps_slice(name), false, false) != NULL ||
            statement_names_is_trusted(&relay->names.on_server, relay_steps_slice(name));
 }
 
@@ -257,7 +254,7 @@ const struct statement *relay_steps_reread(struct relay *relay, const struct rel
     const struct statement *now;
 
     if (statement_is_opaque(mine) || statement_reading(mine) == relay->names.reading ||
-        newest(&relay->names, text, true) != NULL)
+        newest(&relay->names, text, true, false) != NULL)
         return mine;
     now = statement_intern(relay->names.set, relay->names.reading, statement_body(mine));
     if (now == NULL || !statement_names_put(names, text, now)) {
@@ -327,15 +324,22 @@ void relay_steps_say_name(struct relay *relay, struct relay_plan *plan,
     relay_steps_say(relay, plan, "", 1);
 }
 
+void relay_steps_say_about(struct relay *relay, struct relay_plan *plan, uint8_t type,
+                           const struct relay_name *as)
+{
+    relay_steps_say_head(relay, plan, type, 2u + as->length);
+    relay_steps_say(relay, plan, "S", 1);
+    relay_steps_say_name(relay, plan, as);
+    owed_push(&relay->owed,
+              (type == WIRE_CLOSE ? OWED_CLOSE : OWED_DESCRIBE) | OWED_QUIET | OWED_NAMED);
+    relay->unsynced = true;
+}
+
 /* Whatever the server calls by that name it forgets. */
 void relay_steps_close_ahead(struct relay *relay, struct relay_plan *plan,
                              const struct relay_name *as)
 {
-    relay_steps_say_head(relay, plan, WIRE_CLOSE, 2u + as->length);
-    relay_steps_say(relay, plan, "S", 1);
-    relay_steps_say_name(relay, plan, as);
-    owed_push(&relay->owed, OWED_CLOSE | OWED_QUIET | OWED_NAMED);
-    relay->unsynced = true;
+    relay_steps_say_about(relay, plan, WIRE_CLOSE, as);
     relay_steps_add(relay, NULL, NULL, as);
 }
 

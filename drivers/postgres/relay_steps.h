@@ -86,6 +86,10 @@ void relay_steps_say_head(struct relay *relay, struct relay_plan *plan, uint8_t 
 void relay_steps_say_name(struct relay *relay, struct relay_plan *plan,
                           const struct relay_name *name);
 
+/* A Close or Describe of a statement, which is owed then; its step is still to be added. */
+void relay_steps_say_about(struct relay *relay, struct relay_plan *plan, uint8_t type,
+                           const struct relay_name *as);
+
 /* Whatever the server calls by that name it forgets. */
 void relay_steps_close_ahead(struct relay *relay, struct relay_plan *plan,
                              const struct relay_name *as);

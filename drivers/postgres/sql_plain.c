@@ -7,35 +7,60 @@ enum { BEGINNING = 7 }; /* the length of each word, with what is behind it */
 
 static bool begins_plainly(struct slice text)
 {
-    static const char *const words[] = {"select", "insert", "update", "delete"};
+    static const char *const verbs[] = {"select", "insert", "update", "delete"};
 
     if (text.length < BEGINNING || text.at[BEGINNING - 1] != ' ')
         return false;
-    for (size_t i = 0; i < COUNT_OF(words); i++)
-        if (strncasecmp((const char *)text.at, words[i], BEGINNING - 1) == 0)
+    for (size_t i = 0; i < COUNT_OF(verbs); i++)
+        if ((text.at[0] | 0x20) == verbs[i][0] &&
+            strncasecmp((const char *)text.at, verbs[i], BEGINNING - 1) == 0)
             return true;
     return false;
 }
 
-/* Whether a word stands somewhere, in letters of either size; which of them is letter, and rare,
- * is at. */
-static bool has(struct slice text, const char *word, size_t at, uint8_t letter)
-{
-    size_t length = strlen(word);
-    const uint8_t *p = text.at, *end = text.at + text.length;
+/* Another statement, an end that comes early, what reads otherwise elsewhere, U&"names"; or a word
+ * that matters, given away by a letter of it that is rare. */
+enum mark { NOTHING, ALONE, SET_CONFIG, ADVISORY, TEMP };
 
-    while ((p = memchr(p, letter, (size_t)(end - p))) != NULL) {
-        if ((size_t)(p - text.at) >= at && (size_t)(end - p) >= length - at &&
-            strncasecmp((const char *)p - at, word, length) == 0)
+static const uint8_t marks[256] = {
+    [';'] = ALONE,    ['\0'] = ALONE,   ['\\'] = ALONE, ['&'] = ALONE, ['_'] = SET_CONFIG,
+    ['v'] = ADVISORY, ['V'] = ADVISORY, ['m'] = TEMP,   ['M'] = TEMP,
+};
+
+static const struct {
+    const char *word;
+    uint8_t length, at; /* at: where that letter is in it */
+} words[] = {
+    [SET_CONFIG] = {"set_config", 10, 3},
+    [ADVISORY] = {"advisory", 8, 2},
+    [TEMP] = {"temp", 4, 2},
+};
+
+/* Whether that which is at a mark stands there. */
+static bool stands_at(struct slice text, size_t i, enum mark mark)
+{
+    const char *word;
+    size_t length, at;
+
+    if (mark == ALONE)
+        return true;
+    word = words[mark].word;
+    length = words[mark].length;
+    at = words[mark].at;
+    return i >= at && text.length - i >= length - at &&
+           (text.at[i + 1] | 0x20) == word[at + 1] && /* mostly that is the end of it */
+           strncasecmp((const char *)text.at + i - at, word, length) == 0;
+}
+
+static bool is_remarkable(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        uint8_t mark = marks[text.at[i]];
+
+        if (mark != NOTHING && stands_at(text, i, (enum mark)mark))
             return true;
-        p++;
     }
     return false;
-}
-
-static bool has_byte(struct slice text, uint8_t byte)
-{
-    return memchr(text.at, byte, text.length) != NULL;
 }
 
 bool sql_plain(struct slice text)
@@ -46,10 +71,5 @@ bool sql_plain(struct slice text)
         text.length--;
     if (text.at[text.length - 1] == ';')
         text.length--;
-    /* Another statement, an end that comes early, what reads otherwise elsewhere, U&"names": */
-    if (has_byte(text, ';') || has_byte(text, '\0') || has_byte(text, '\\') || has_byte(text, '&'))
-        return false;
-    return !has(text, "set_config", 3, '_') && !has(text, "advisory", 2, 'v') &&
-           !has(text, "advisory", 2, 'V') && !has(text, "temp", 2, 'm') &&
-           !has(text, "temp", 2, 'M');
+    return !is_remarkable(text);
 }

@@ -66,6 +66,8 @@ static bool log_next(const struct state_log *log, size_t *from, struct sql_chang
 
 static void log_drop(struct state_log *log, size_t length)
 {
+    if (length == 0)
+        return;
     memmove(log->at, log->at + length, log->length - length);
     log->length = (uint16_t)(log->length - length);
 }
@@ -529,8 +531,11 @@ static unsigned kinds_of(uint32_t hints)
 
 unsigned state_question(const struct state *state, unsigned pinned)
 {
-    unsigned kinds = kinds_of(state->hints);
+    unsigned kinds;
 
+    if (state->hints == 0) /* nearly always */
+        return 0;
+    kinds = kinds_of(state->hints);
     return state->hints & SQL_ENDS ? kinds | pinned : kinds;
 }
 

@@ -520,7 +520,8 @@ static void prepare_greeting(struct connect *connect, const struct connect_targe
 {
     struct greeting_wishes wishes = {.client_name = target->client_name,
                                      .database = connect->url.database,
-                                     .protocol = target->protocol};
+                                     .protocol = target->protocol,
+                                     .anonymous = target->anonymous};
 
     if (target->password.at != NULL && !target->anonymous) {
         wishes.user = target->user;

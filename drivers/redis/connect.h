@@ -21,10 +21,13 @@
  *      ERR_PROTOCOL           it sent something else than the answers
  *      ERR_CONFIG             certificates or key of ours cannot be used
  *      ERR_WRONG_PASSWORD     AUTH was refused                                yes
- *      ERR_NO_ENTRY           NOAUTH, NOPERM, DENIED                          yes
+ *      ERR_NO_ENTRY           NOAUTH (see anonymous), NOPERM, DENIED          yes
  *      ERR_NO_DATABASE        SELECT was refused                              yes
  *      ERR_NOT_SUPPORTED      HELLO 3 was refused: RESP3 is not known there   yes
  *      ERR_NO_MEMORY
+ *
+ * Redis lets those log in for whom it is still LOADING, and tells it to their commands; so here
+ * it is a failure only where AUTH, SELECT or HELLO is answered with it.
  *
  * No deadline here: whoever started it stops it. One address that does not answer uses up
  * all of that time, as with libpq.
@@ -52,7 +55,8 @@ struct connect_target {
     const struct url *url;
     struct slice user, password; /* with password.at they replace the url's two, user.at being
                                   * NULL for Redis's default user; any bytes are allowed */
-    bool anonymous;              /* logs in as nobody, whatever the url says */
+    bool anonymous;              /* as nobody, whatever the url says; a Redis that wants a password
+                                  * is no failure then, but for another database or RESP3 */
     int database;                /* -1: the url's */
     int protocol;                /* 2 or 3 */
     struct slice client_name;    /* for CLIENT LIST; empty: none. Redis may refuse it */

@@ -108,7 +108,7 @@ static struct follow_plan see_unqueued(const struct follow *follow, const struct
         return see_followed(follow, use, where);
     case VERB_SUBSCRIBE:
     case VERB_UNSUBSCRIBE:
-        return blind(where);
+        return where->is_large ? blind(where) : here(where);
     case VERB_CLIENT_SETNAME:
     case VERB_CLIENT_GETNAME:
     case VERB_CLIENT_ID:

@@ -79,6 +79,12 @@ enum follow_kind {
 
 void follow_init(struct follow *follow);
 
+/* Whether what needs nothing is shared for certain: the usual case, told without more ado. */
+static inline bool follow_may_share(const struct follow *follow)
+{
+    return !follow->sent_multi && !follow->sent_watch && !follow->is_kept && !follow->is_blind;
+}
+
 struct follow_plan follow_see(const struct follow *follow, const struct verb_use *use,
                               const struct follow_where *where);
 

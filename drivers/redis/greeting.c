@@ -88,6 +88,7 @@ void greeting_init(struct greeting *greeting, const struct greeting_wishes *wish
 
     memset(greeting, 0, sizeof(*greeting));
     greeting->wants_resp3 = wishes->protocol == 3;
+    greeting->anonymous = wishes->anonymous;
     if (wishes->password.at != NULL)
         say_auth(greeting, out, wishes);
     if (wishes->client_name.length > 0)
@@ -127,6 +128,8 @@ static enum err meaning(const struct greeting *greeting, enum step step)
 /* Old servers know no HELLO, and a user may not be allowed to. Then the version is not known. */
 static bool may_pass(const struct greeting *greeting, enum step step)
 {
+    if (greeting->anonymous && begins(greeting->reply, "NOAUTH"))
+        return step == SETNAME || (step == HELLO && !greeting->wants_resp3);
     if (step == SETNAME)
         return meaning(greeting, step) == ERR_OK || begins(greeting->reply, "NOPERM");
     if (step != HELLO || greeting->wants_resp3)

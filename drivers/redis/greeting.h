@@ -16,6 +16,9 @@
  *      HELLO 2 | HELLO 3           always: its answer has the server's version. Redis before 6
  *                                  does not know it, which matters only for RESP3
  *
+ * Where Redis wants a password, who is anonymous is welcome all the same, to say AUTH later; but
+ * neither in another database nor with RESP3, since both would have been refused.
+ *
  * HELLO comes last, since until then all answers are RESP2 lines: hiredis reads those, and that
  * of Debian 12 reads no RESP3. The answer to HELLO is framed by resp.h.
  *
@@ -45,13 +48,14 @@ struct greeting_wishes {
     struct slice client_name;
     int database;
     int protocol;
+    bool anonymous; /* is welcome though it is not logged in, if that is all that is wrong */
 };
 
 enum greeting_found { GREETING_MORE, GREETING_WELCOME, GREETING_REFUSED };
 
 struct greeting {
     uint8_t steps[GREETING_STEPS], count, next; /* greeting.c: enum step */
-    bool wants_resp3;
+    bool wants_resp3, anonymous;
     struct bytes in;  /* the answers not read yet */
     size_t framed;    /* so much of it belongs to the answer begun */
     size_t heard;     /* bytes in all */

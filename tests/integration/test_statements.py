@@ -255,6 +255,15 @@ def test_a_long_statement_works_as_long_as_its_client_is_there(pooler, wire):
     assert run(client, "long") == "short"
 
 
+@pytest.mark.weir_only
+def test_a_long_statement_that_cannot_be_parsed_keeps_no_server(pooler, wire):
+    weir = pooler(default_pool_size=1)
+    client = wire(weir, "ana")
+    answer = client.ask(parse("long", "selec '" + "x" * 50_000 + "'"), SYNC)
+    assert kinds(answer) == "EZ" and answer[0].fields()["C"] == "42601"
+    assert wire(weir, "ana").value("select 1") == "1"
+
+
 def test_psycopg_prepares_for_itself(pooler):
     weir = pooler(default_pool_size=2, max_prepared_statements=3)
     clients = [psycopg.connect(weir.dsn(), autocommit=True, prepare_threshold=0) for _ in range(6)]

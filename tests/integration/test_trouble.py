@@ -228,6 +228,117 @@ def test_a_storm_of_cancels_blocks_nobody(postgres, weir, wire):
     assert wire(weir, "ana").value("select 3") == "3"
 
 
+@pytest.mark.weir_only
+def test_a_cancel_right_behind_its_query_is_not_lost(weir, wire):
+    """PostgreSQL ignores one that arrives before the query has begun."""
+    client = wire(weir, "ana")
+    for _ in range(30):
+        client.send(query("select pg_sleep(20)"))
+        cancel(weir.port, client.key)
+        answer = client.read_until("Z")
+        assert [each.fields()["C"] for each in answer if each.kind == "E"] == ["57014"]
+
+
+class Deaf:
+    """A server that knows how many cancels have come, and does what it is told when one does."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.cancels = threading.Semaphore(0)
+
+    def __call__(self, connection):
+        try:
+            connection.login()
+        except EOFError:
+            self.cancels.release()
+            return
+        while True:
+            connection.say(*self.answer(self, connection.message()[1].rstrip(b"\0")))
+
+    def is_canceled(self, patience=5):
+        return self.cancels.acquire(timeout=patience)
+
+
+CANCELED = message("E", text("SERROR") + text("VERROR") + text("C57014") + text("Mcanceled") + b"\0") + READY
+
+
+@pytest.mark.weir_only
+def test_a_cancel_that_the_server_has_ignored_is_sent_again(fake, pooler, wire):
+    def at_the_third(server, sql):
+        return [CANCELED if all(server.is_canceled() for _ in range(3)) else result(b"never canceled")]
+
+    weir = pooler(server_of(fake(Deaf(at_the_third))), default_pool_size=1)
+    client = wire(weir, "ana").send(query("select 1"))
+    cancel(weir.port, client.key)
+    assert client.error()["C"] == "57014"
+    metrics = weir.metrics()
+    assert sum(value for key, value in metrics.items() if key.startswith("weir_pool_cancels_total")) == 1
+    assert sum(value for key, value in metrics.items() if key.startswith("weir_pool_cancels_repeated_total")) == 2
+
+
+@pytest.mark.weir_only
+def test_it_is_not_sent_again_once_its_query_was_answered(fake, pooler, wire):
+    def at_the_first(server, sql):
+        canceled = server.is_canceled(5 if sql == b"one" else 0.5)
+        return [result(b"canceled" if canceled else b"whole")]
+
+    weir = pooler(server_of(fake(Deaf(at_the_first))), default_pool_size=1)
+    client, other = wire(weir, "ana"), wire(weir, "ana")
+    client.send(query("one"))
+    cancel(weir.port, client.key)
+    assert client.read_until("Z")[1].cells() == ["canceled"]
+    assert client.value("two") == "whole"
+    assert other.value("three") == "whole"
+
+
+@pytest.mark.weir_only
+def test_nothing_is_sent_into_a_cancel_that_its_client_has_not_asked_for(fake, pooler, wire):
+    seen, heard, over = [], [], threading.Event()
+
+    def twice_in_vain(server, sql):
+        seen.append(sql)
+        assert sql != b"one" or (server.is_canceled() and server.is_canceled())
+        return [result(sql)]
+
+    server = Deaf(twice_in_vain)
+
+    def behave(connection):
+        server(connection)
+        heard.append(connection)  # a cancel, which is over when this ends
+        assert len(heard) < 2 or over.wait(10)
+
+    weir = pooler(server_of(fake(behave)), default_pool_size=1)
+    client = wire(weir, "ana").send(query("one"))
+    cancel(weir.port, client.key)
+    assert client.read_until("Z")[1].cells() == ["one"]
+    client.send(query("two"))
+    assert not client.readable(0.3) and seen == [b"one"]
+    over.set()
+    assert client.read_until("Z")[1].cells() == ["two"]
+
+
+@pytest.mark.weir_only
+@pytest.mark.parametrize("ahead", ["set", "begin"])
+def test_a_cancel_does_not_hit_what_went_ahead_of_its_query(fake, pooler, wire, ahead):
+    came_early = []
+
+    def at_the_query(server, sql):
+        if sql == b"select 1":
+            return [CANCELED if server.is_canceled() else result(b"never canceled")]
+        came_early.append(server.is_canceled(0.3))
+        return [message("C", text(ahead.upper())), message("Z", b"T" if ahead == "begin" else b"I")]
+
+    weir = pooler(server_of(fake(Deaf(at_the_query))), default_pool_size=1)
+    wire(weir, "ana")
+    client = wire(weir, "ana", **({"TimeZone": "UTC"} if ahead == "set" else {}))
+    if ahead == "begin":
+        assert kinds(client.ask(query("begin"))) == "CZ"
+    client.send(query("select 1"))
+    cancel(weir.port, client.key)
+    assert client.error()["C"] == "57014"
+    assert came_early == [False]
+
+
 # ---- logins
 
 

@@ -223,6 +223,17 @@ Test(redis_connect, logs_in_as_nobody_if_the_target_says_so)
     is_connected();
 }
 
+Test(redis_connect, is_nobody_where_redis_wants_a_password_and_may_say_it_later)
+{
+    struct connect_target target = {.anonymous = true, .database = -1, .protocol = 2};
+
+    listens();
+    starts_to(&target, "redis://ana:pw@127.0.0.1:%u");
+    until(peer_heard(HELLO));
+    peer_says("-NOAUTH HELLO must be called with the client already authenticated\r\n");
+    is_connected();
+}
+
 Test(redis_connect, takes_answers_byte_by_byte)
 {
     static const char answers[] = "+OK\r\n" MAP;

@@ -232,6 +232,24 @@ Test(redis_greeting, is_refused_in_the_words_of_redis)
                "NOPROTO unsupported protocol version");
 }
 
+Test(redis_greeting, may_be_that_of_nobody_to_a_server_that_wants_a_password)
+{
+    static const char noauth[] = "-NOAUTH Authentication required.|";
+    struct greeting_wishes nobody = {.client_name = WORD("weir"), .protocol = 2, .anonymous = true};
+
+    given(&nobody);
+    cr_assert_eq(hears("-NOAUTH Authentication required.|-NOAUTH HELLO must be called|"),
+                 GREETING_WELCOME);
+    cr_assert_eq(greeting.version, 0);
+    is_refused(&nobody, "-DENIED Redis is running in protected mode|", ERR_NO_ENTRY,
+               "CLIENT SETNAME", "DENIED Redis is running in protected mode");
+    nobody.client_name.length = 0;
+    nobody.protocol = 3;
+    is_refused(&nobody, noauth, ERR_NO_ENTRY, "HELLO", "NOAUTH Authentication required.");
+    nobody.database = 1;
+    is_refused(&nobody, noauth, ERR_NO_ENTRY, "SELECT", "NOAUTH Authentication required.");
+}
+
 Test(redis_greeting, is_refused_by_a_server_that_takes_nobody_now)
 {
     static const char loading[] = "LOADING Redis is loading the dataset in memory";

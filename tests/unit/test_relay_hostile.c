@@ -193,7 +193,7 @@ Story(nobody_waits_for_itself_in_the_middle_of_a_copy)
 
 /* ---- statements too long to be kept ------------------------------------------------------ */
 
-static void prepare_a_long_one(const char *name)
+static void send_a_long_one(const char *name)
 {
     struct bytes story = {0};
 
@@ -201,9 +201,35 @@ static void prepare_a_long_one(const char *name)
     bytes_add(&story, "", 1);
     client_sends((const char *)story.at);
     bytes_free(&story);
+    bytes_clear(&at_server);
+}
+
+static void prepare_a_long_one(const char *name)
+{
+    send_a_long_one(name);
     server_sends("ParseComplete; ReadyForQuery I");
     client_gets("ParseComplete; ReadyForQuery I");
-    bytes_clear(&at_server);
+}
+
+Story(a_long_statement_that_cannot_be_parsed_keeps_none)
+{
+    send_a_long_one("long");
+    server_sends("ErrorResponse ERROR; ReadyForQuery I");
+    client_gets("ErrorResponse ERROR; ReadyForQuery I");
+    cr_assert_eq(relay.pinned, 0);
+    the_server_is_free();
+}
+
+/* Nobody else could use it, nor would the server ever forget it. */
+Story(it_does_if_its_client_has_gone_meanwhile)
+{
+    struct bytes out = {0};
+
+    send_a_long_one("long");
+    cr_assert(relay_abandon(&relay, &sent, &out));
+    server_sends("ParseComplete; ReadyForQuery I");
+    cr_assert_eq(relay.pinned, 1u << RELAY_PIN_STATEMENT);
+    bytes_free(&out);
 }
 
 Story(a_long_statement_keeps_its_server_which_does_not_forget_it)

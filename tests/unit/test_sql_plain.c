@@ -21,6 +21,10 @@ Test(sql_plain, most_texts_are)
         "insert into t values ('a', E'b')",
         "Update t set a = 1 where v = 2\n",
         "delete from m",
+        "select a_",
+        "select v",
+        "select am, adv, advisor",
+        "select set_confi",
         "select 1 -- ;\n",
     };
 
@@ -49,6 +53,9 @@ Test(sql_plain, what_may_matter_is_read)
         "select U&\"set\\005fconfig\"('a', 'b', false)",
         "select 'a\\'",
         "select 1 \\",
+        "select advisory",
+        "select a, set_config",
+        "select TeMp",
     };
 
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)

@@ -268,8 +268,14 @@ static void obey(struct session *session, const struct relay_plan *plan)
 static size_t pass_on(struct session *session, struct slice in)
 {
     struct relay_plan plan;
-    size_t used = subscriptions_pass(session, in, &plan);
+    size_t used;
 
+    /* A cancel that is sent again must not hit what comes next: its client knows of none. */
+    session->held_back =
+        session->lease.backend != NULL && backend_is_insisting(session->lease.backend);
+    if (session->held_back)
+        return 0;
+    used = subscriptions_pass(session, in, &plan);
     if (plan.count > 0 || (session->half_seen && session->lease.backend != NULL))
         send_to_server(session, &plan);
     if (plan.back.length > 0)
@@ -368,6 +374,16 @@ static void rest(struct session *session)
         listen_again(session);
 }
 
+/* Whether it has nothing to keep its server for, and the server was asked what only that knows. May
+ * lose it. */
+static bool may_leave(struct broker_lease *lease)
+{
+    if (backend_may_be_left(lease->backend, lease->sent)) /* nearly always */
+        return true;
+    broker_see_to(lease);
+    return lease->backend != NULL && backend_may_be_left(lease->backend, lease->sent);
+}
+
 static void on_turn(struct broker_lease *lease)
 {
     struct session *session = lessee(lease);
@@ -386,14 +402,13 @@ static void on_turn(struct broker_lease *lease)
             become(session, SESSION_WORKING);
         return;
     }
-    broker_see_to(lease);
-    if (lease->backend == NULL) /* it was lost, and that was told */
-        return;
-    if (backend_may_be_left(lease->backend, &session->sent)) {
+    if (may_leave(lease)) {
         broker_leave(lease, &session->sent);
         rest(session);
         return;
     }
+    if (lease->backend == NULL) /* it was lost, and that was told */
+        return;
     become(session, occupation(session));
     if (session->state == SESSION_PINNED && session->front->draining)
         session_fail(session, ERR_SHUTTING_DOWN, NULL);
@@ -570,7 +585,7 @@ const void *session_cancel(struct session *session)
         rest(session);
         return NULL;
     }
-    if (backend == NULL || backend_cancel(backend) != ERR_OK)
+    if (backend == NULL || broker_cancel(&session->lease) != ERR_OK)
         return NULL;
     if (backend->canceling == 0)
         return NULL;

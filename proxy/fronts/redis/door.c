@@ -140,7 +140,8 @@ void door_drain(struct door *door)
         listener_close_all(&door->upstreams[i].listeners);
     fail_all(door, GUEST_RESTING);
     fail_all(door, GUEST_SENDING);
-    fail_all(door, GUEST_BLIND); /* has nothing that ends */
+    fail_all(door, GUEST_SUBSCRIBED); /* has nothing that ends, */
+    fail_all(door, GUEST_BLIND);      /* nor has who is blind */
 }
 
 void door_stop(struct door *door)

@@ -64,11 +64,13 @@ static enum guest_state state_of(const struct guest *guest)
         return GUEST_BLIND;
     if (guest_is_waiting(guest))
         return GUEST_WAITING;
-    if (guest->owed > 0 || guest->is_checking)
+    if (guest->owed > 0 || guest->is_checking || guest_subscribe_is_owed(guest))
         return GUEST_WORKING;
     if (guest->pass != NULL || guest->has_rest)
         return GUEST_SENDING;
-    return guest->own.line != NULL ? GUEST_HOLDING : GUEST_RESTING;
+    if (guest->own.line != NULL)
+        return GUEST_HOLDING;
+    return guest_subscribe_is_on(guest) ? GUEST_SUBSCRIBED : GUEST_RESTING;
 }
 
 void guest_settle(struct guest *guest)
@@ -80,7 +82,7 @@ void guest_settle(struct guest *guest)
     state = state_of(guest);
     if (state != guest->state)
         enter(guest, state);
-    if (state != GUEST_RESTING && state != GUEST_SENDING && state != GUEST_HOLDING)
+    if (state == GUEST_WAITING || state == GUEST_WORKING || state == GUEST_BLIND)
         return;
     if (guest->has_ended && !link_is_linked(&guest->due))
         guest_leave(guest);
@@ -100,6 +102,7 @@ static void detach(struct guest *guest)
     if (guest->lane != NULL && guest->lane->line != NULL)
         trunk_forget(&guest->lane->line->trunk, guest);
     guest_auth_forget(guest);
+    guest_subscribe_end(guest);
     dedicated_give_up(guest);
     dedicated_leave(guest, POOL_LEFT_UNKNOWN);
     guest->owed = 0;
@@ -160,6 +163,15 @@ void guest_fail(struct guest *guest, enum err e, const char *text)
     if (guest->door->with.log_disconnections)
         say(guest, "closing because", text != NULL ? text : err_text(e));
     guest_leave(guest);
+}
+
+void guest_end(struct guest *guest, const char *why)
+{
+    if (guest->state == GUEST_CLOSING)
+        return;
+    if (guest->door->with.log_disconnections)
+        say(guest, "closing because", why);
+    guest_close(guest);
 }
 
 void guest_expire(struct guest *guest)

@@ -33,6 +33,7 @@
     X(WAITING,  "waiting") \
     X(WORKING,  "active")  \
     X(HOLDING,  "holding") \
+    X(SUBSCRIBED, "subscribed") \
     X(BLIND,    "raw")     \
     X(LEAVING,  "leaving") \
     X(CLOSING,  "closing")
@@ -50,6 +51,7 @@ extern const char *const guest_state_names[GUEST_STATE_COUNT];
 /* Whom it says it is, until Redis has said whether that is so. */
 struct guest_claim;
 struct guest_check;
+struct pubsub_ear;
 
 struct guest {
     struct stream stream;
@@ -63,6 +65,7 @@ struct guest {
     struct shared_lane *lane;  /* of its shared requests; NULL: to be found */
     struct dedicated_lease own;
     struct follow follow;
+    struct pubsub_ear *ear;    /* NULL: it has not subscribed */
     struct request_pass *pass; /* a large request is on its way */
     struct guest_claim *claim;
     struct guest_check *check; /* on a thread, by auth_file */

@@ -4,6 +4,9 @@
 
 #include "proxy/fronts/redis/guest_parts.h"
 
+/* No connection of Redis itself has such a number, so that none is hit by it (CLIENT KILL). */
+#define FIRST_ID (1ull << 40)
+
 static bool is_word(struct slice argument, const char *word)
 {
     size_t length = strlen(word);
@@ -233,6 +236,7 @@ static void reset(struct guest *guest)
 {
     if (guest->own.line != NULL)
         dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+    guest_subscribe_end(guest);
     guest->has_doubt = guest->is_heavy = false;
     guest->identity = upstream_first_identity(guest->upstream);
     shared_join(NULL, guest);
@@ -256,7 +260,7 @@ bool guest_here(struct guest *guest, const struct request *request, const struct
         get_name(guest);
         return true;
     case VERB_CLIENT_ID:
-        guest_answer(guest, ":%llu\r\n", (unsigned long long)guest->id);
+        guest_answer(guest, ":%llu\r\n", (unsigned long long)(FIRST_ID + guest->id));
         return true;
     case VERB_RESET:
         reset(guest);

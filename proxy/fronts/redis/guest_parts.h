@@ -6,6 +6,7 @@
  *      guest_hear.c   what it is sent
  *      guest_here.c   what is answered here and not by Redis
  *      guest_auth.c   who it is
+ *      guest_subscribe.c   what it has subscribed to
  */
 #ifndef PROXY_FRONTS_REDIS_GUEST_PARTS_H
 #define PROXY_FRONTS_REDIS_GUEST_PARTS_H
@@ -50,6 +51,9 @@ bool guest_is_going(const struct guest *guest);
 void guest_write(struct guest *guest, struct slice bytes);
 void guest_answer(struct guest *guest, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Without a word: something it relies on has ended. */
+void guest_end(struct guest *guest, const char *why);
+
 /* ---- guest_take.c ------------------------------------------------------------------------ */
 
 size_t guest_take(struct guest *guest, struct slice in);
@@ -74,5 +78,20 @@ void guest_auth_forget(struct guest *guest);
 
 /* The claim is nobody's any more. */
 void guest_auth_free(struct guest *guest);
+
+/* ---- guest_subscribe.c ------------------------------------------------------------------- */
+
+/* The whole request, as a multibulk of so many arguments. */
+void guest_subscribe(struct guest *guest, struct slice multibulk, size_t count,
+                     const struct verb_use *use);
+void guest_subscribe_end(struct guest *guest);
+
+/* Whether replies to that are to come; whether it has subscribed to anything. */
+bool guest_subscribe_is_owed(const struct guest *guest);
+bool guest_subscribe_is_on(const struct guest *guest);
+
+/* Who subscribes in RESP2 may say little else: whether that was answered here. */
+bool guest_subscribe_answers(struct guest *guest, const struct request *request,
+                             const struct verb_use *use);
 
 #endif

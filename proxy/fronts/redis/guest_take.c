@@ -21,6 +21,7 @@ struct sight {
     struct verb_use use;
     struct follow_plan plan;
     bool is_large;
+    size_t answered; /* so much of it was used, if it was answered at once */
 };
 
 /* ---- shared ------------------------------------------------------------------------------ */
@@ -215,7 +216,18 @@ static size_t begin_large(struct guest *guest, const struct sight *sight)
 {
     if (!has_own(guest))
         return 0;
-    if (sight->plan.goes_blind || (guest->pass = calloc(1, sizeof(*guest->pass))) == NULL) {
+    if (sight->plan.goes_blind && guest->ear == NULL) {
+        if (prepare(guest, &sight->plan) == ERR_OK)
+            go_blind(guest);
+        else
+            guest_fail(guest, ERR_NO_MEMORY, NULL);
+        return 0;
+    }
+    if (sight->plan.goes_blind) { /* who counted so far cannot go on */
+        guest_fail(guest, ERR_PROTOCOL, "too long for who has subscribed already");
+        return 0;
+    }
+    if ((guest->pass = calloc(1, sizeof(*guest->pass))) == NULL) {
         guest_fail(guest, ERR_NO_MEMORY, NULL);
         return 0;
     }
@@ -286,8 +298,21 @@ static bool may_come_unknown(const struct verb_use *use)
            use->need == VERB_RESET || use->need == VERB_ATTACK;
 }
 
-static size_t answer_here(struct guest *guest, const struct sight *sight)
+static bool is_about_subscribing(const struct verb_use *use)
 {
+    return use->need == VERB_SUBSCRIBE || use->need == VERB_UNSUBSCRIBE;
+}
+
+static size_t answer_here(struct guest *guest, const struct sight *sight, struct slice in)
+{
+    const struct bytes *spare = &guest->door->spare;
+
+    if (!sight->is_large && is_about_subscribing(&sight->use)) {
+        if (sight->request.is_inline)
+            in = (struct slice){spare->at, spare->length};
+        guest_subscribe(guest, in, sight->request.count, &sight->use);
+        return sight->request.length;
+    }
     if (!sight->is_large)
         return guest_here(guest, &sight->request, &sight->use) ? sight->request.length : 0;
     guest_fail(guest, ERR_PROTOCOL, "too long for this command");
@@ -323,7 +348,7 @@ static size_t do_one(struct taking *taking, struct sight *sight, struct slice in
     case FOLLOW_OWN:
         return sight->is_large ? begin_large(guest, sight) : send_own(guest, sight, in);
     case FOLLOW_HERE:
-        return answer_here(guest, sight);
+        return answer_here(guest, sight, in);
     case FOLLOW_END:
         guest->upstream->metrics.protocol_violations++;
         guest_close(guest);
@@ -333,6 +358,24 @@ static size_t do_one(struct taking *taking, struct sight *sight, struct slice in
         break;
     }
     return 0;
+}
+
+/* What else a subscriber says comes after what it is still owed for subscribing, and is little
+ * in RESP2. True: that was all, for now. */
+static bool hears(struct taking *taking, struct sight *sight)
+{
+    struct guest *guest = taking->guest;
+
+    sight->answered = 0;
+    if (guest_subscribe_is_owed(guest) && !is_about_subscribing(&sight->use))
+        return true;
+    if (guest->owed + taking->count > 0 && guest_subscribe_is_on(guest) &&
+        guest->follow.protocol == 2)
+        return true;
+    if (sight->is_large || !guest_subscribe_answers(guest, &sight->request, &sight->use))
+        return false;
+    sight->answered = sight->request.length;
+    return true;
 }
 
 static size_t take_request(struct taking *taking, struct sight *sight, struct slice in)
@@ -354,6 +397,11 @@ static size_t take_request(struct taking *taking, struct sight *sight, struct sl
             guest_leave(guest);
         return sight->request.length;
     }
+    if (guest->ear != NULL && hears(taking, sight))
+        return guest_is_going(guest) ? 0 : sight->answered;
+    if (sight->use.need == VERB_SHARED && guest->own.line == NULL && !sight->is_large &&
+        !guest->is_heavy && follow_may_share(&guest->follow))
+        return share(taking, sight, in);
     sight->plan = follow_see(&guest->follow, &sight->use, &where);
     if (sight->plan.note.kind == FOLLOW_SELECT || sight->plan.note.kind == FOLLOW_HELLO)
         sight->plan.note.argument = number_of(&sight->request);
@@ -416,11 +464,13 @@ size_t guest_take(struct guest *guest, struct slice in)
 
     guest->upstream->metrics.reads_from_clients++;
     while (used < in.length && may_go_on(guest)) {
-        bool was_passing = guest->pass != NULL;
+        bool was_passing = guest->pass != NULL || guest->follow.is_blind;
+        bool is_passing;
 
         more = take_one(&taking, (struct slice){in.at + used, in.length - used});
         used += more;
-        if (more == 0 && (was_passing || guest->pass == NULL))
+        is_passing = guest->pass != NULL || guest->follow.is_blind;
+        if (more == 0 && (was_passing || !is_passing))
             break;
     }
     send_run(&taking);

@@ -5,6 +5,7 @@
 
 #include "proxy/address.h"
 #include "proxy/fronts/redis/door.h"
+#include "proxy/fronts/redis/pubsub.h"
 
 /* ---- whom lines are logged in as --------------------------------------------------------- */
 
@@ -27,6 +28,7 @@ static void destroy_identity(struct identity *identity)
         return;
     dedicated_destroy(identity->dedicated[0]);
     dedicated_destroy(identity->dedicated[1]);
+    pubsub_destroy(identity->pubsub);
     bytes_free(&identity->password);
     free(identity);
 }
@@ -189,20 +191,24 @@ bool upstream_has_database(const struct upstream *upstream, int32_t db)
 
 /* ---- all that belongs to it -------------------------------------------------------------- */
 
-static void for_each_identity(struct upstream *upstream, void (*what)(struct dedicated *, uint64_t),
+static void for_each_identity(struct upstream *upstream, void (*what)(struct identity *, uint64_t),
                               uint64_t now)
 {
     struct identity *identity, *next;
 
-    for (int i = 0; i < 2; i++) {
-        what(upstream->anonymous->dedicated[i], now);
-        what(upstream->configured->dedicated[i], now);
-    }
+    what(upstream->anonymous, now);
+    what(upstream->configured, now);
     HASH_ITER(hh, upstream->identities, identity, next)
     {
-        what(identity->dedicated[0], now);
-        what(identity->dedicated[1], now);
+        what(identity, now);
     }
+}
+
+static void tick(struct identity *identity, uint64_t now)
+{
+    dedicated_tick(identity->dedicated[0], now);
+    dedicated_tick(identity->dedicated[1], now);
+    pubsub_tick(identity->pubsub, now);
 }
 
 void upstream_tick(struct upstream *upstream, uint64_t now)
@@ -218,13 +224,15 @@ void upstream_tick(struct upstream *upstream, uint64_t now)
     }
     if (upstream->checking != NULL)
         REQUIRE(!shared_tick(upstream->checking, now));
-    for_each_identity(upstream, dedicated_tick, now);
+    for_each_identity(upstream, tick, now);
 }
 
-static void retire(struct dedicated *dedicated, uint64_t now)
+static void retire(struct identity *identity, uint64_t now)
 {
     (void)now;
-    dedicated_retire(dedicated);
+    dedicated_retire(identity->dedicated[0]);
+    dedicated_retire(identity->dedicated[1]);
+    pubsub_retire(identity->pubsub);
 }
 
 void upstream_retire(struct upstream *upstream)

@@ -22,6 +22,7 @@
 
 struct door;
 struct dedicated;
+struct pubsub;
 struct shared;
 
 /* Bytes, since a password may hold any. */
@@ -30,6 +31,7 @@ struct identity {
     struct bytes password;
     bool has_password, is_anonymous;
     struct dedicated *dedicated[2]; /* by protocol, 2 and 3; NULL: nobody has wanted one yet */
+    struct pubsub *pubsub;          /* the same */
     UT_hash_handle hh;
     size_t name_length; /* 0: Redis's default user, by password alone */
     uint8_t name[];
