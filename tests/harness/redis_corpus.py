@@ -113,6 +113,7 @@ RULES = {
     "digits": lambda value: each(value, lambda text: re.sub(rb"\d+", b"N", text)),
     "hex": lambda value: each(value, lambda text: re.sub(rb"\b(0x)?[0-9a-f]{12,}\b", b"X", text)),
     "fields": lambda value: each(value, lambda text: b"\n".join(sorted(set(re.findall(rb"[\w-]+(?=[:=])", text))))),
+    "links": lambda value: each(value, lambda text: re.sub(rb"\d+", b"N", text)),
     "sorted": ordered,
     "pairs": lambda value: in_order(value, 2),
     "deep": deep,
