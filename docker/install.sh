@@ -9,7 +9,7 @@
 # that it installs are neither started nor enabled: the scripts start private ones.
 set -eu
 
-libraries='libuv1-dev libpq-dev libhiredis-dev libssl-dev'
+libraries='libuv1-dev libpq-dev libhiredis-dev libssl-dev libjansson-dev zlib1g-dev'
 
 say() { echo "install: $*" >&2; }
 known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "pool": ({"base", "pool"}, set()),
     "drivers": ({"base", "drivers"}, {"uv.h", "libpq-fe.h", "hiredis", "openssl", "uthash.h"}),
     "proxy": ({"base", "pool", "drivers", "proxy"},
-              {"uv.h", "openssl", "uthash.h", "llhttp.h", "http_parser.h"}),
+              {"uv.h", "openssl", "uthash.h", "llhttp.h", "http_parser.h", "jansson.h", "zlib.h", "wslay"}),
 }
 LIBRARIES = set().union(*(libraries for _, libraries in MAY_INCLUDE.values()))
 MOST_LINES = 600
