@@ -155,20 +155,33 @@ Test(redis_trunk, what_is_no_reply_breaks_the_line)
     cr_assert_eq(redis_sends("+OK\r\nHTTP/1.1 200", 99), TRUNK_BROKEN);
 }
 
+#define UNBLOCKED "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
+
 Test(redis_trunk, an_unblocking_of_what_does_not_block_is_one_reply_too_many)
 {
     IN_PIECES(piece)
     {
         owe(ana, 1);
         owe(bob, 2);
-        cr_assert_eq(redis_sends("-U\r\n+1\r\n-UNBLOCKED client unblocked\r\n", piece),
-                     TRUNK_BROKEN);
+        cr_assert_eq(redis_sends("-U\r\n+1\r\n" UNBLOCKED, piece), TRUNK_BROKEN);
         assert_said("{ana -U|}{bob +1|}", piece);
         end();
     }
     owe_noted(ana, 1, 0, true, 0);
-    redis_sends("-UNBLOCKED client unblocked\r\n", 4);
-    assert_said("{ana -UNBLOCKED client unblocked|}", 4);
+    redis_sends(UNBLOCKED, 4);
+    assert_said("{ana -UNBLOCKED client unblocked via CLIENT UNBLOCK|}", 4);
+}
+
+Test(redis_trunk, what_a_script_calls_unblocked_is_a_reply_like_any_other)
+{
+    IN_PIECES(piece)
+    {
+        owe(ana, 2);
+        cr_assert_neq(redis_sends("-UNBLOCKED client of mine\r\n-UNBLOCKED\r\n", piece),
+                      TRUNK_BROKEN);
+        assert_said("{ana -UNBLOCKED client of mine|-UNBLOCKED|}", piece);
+        end();
+    }
 }
 
 Test(redis_trunk, a_push_where_nobody_asked_for_any_breaks_the_line)
