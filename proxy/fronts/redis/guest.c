@@ -121,6 +121,7 @@ static void on_closed(struct stream *stream)
     free(guest->pass);
     free(guest->name);
     free(guest->refusal);
+    bytes_free(&guest->held);
     free(guest);
 }
 

@@ -69,6 +69,7 @@ struct guest {
     struct request_pass *pass; /* a large request is on its way */
     struct guest_claim *claim;
     struct guest_check *check; /* on a thread, by auth_file */
+    struct bytes held;         /* messages that came in the middle of a reply */
     char *name;                /* CLIENT SETNAME; NULL: none */
     char *refusal;             /* what its next request is answered, since it cannot be done */
     uint64_t since, id;
@@ -79,6 +80,7 @@ struct guest {
     bool is_heavy;        /* its replies are large: they come over a line of its own */
     bool is_checking;     /* Redis is asked whether its claim is true */
     bool claim_is_true;
+    bool is_mid;    /* it has had the beginning of a reply, and not its end */
     bool has_rest;  /* it has sent what was not used yet */
     bool has_ended; /* it will send no more */
     bool is_counted;

@@ -95,6 +95,33 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
     guest_settle(guest);
 }
 
+void guest_tell(struct guest *guest, struct slice bytes)
+{
+    if (!guest->is_mid) {
+        guest_write(guest, bytes);
+        return;
+    }
+    bytes_add(&guest->held, bytes.at, bytes.length);
+    if (guest->held.failed)
+        guest_end(guest, err_text(ERR_NO_MEMORY));
+}
+
+size_t guest_queued(const struct guest *guest)
+{
+    return stream_queued(&guest->stream) + guest->held.length;
+}
+
+/* Bytes of replies and pushes; then what has waited for their end. */
+static void write_replies(struct guest *guest, const struct trunk_run *run, struct slice bytes)
+{
+    guest_write(guest, bytes);
+    guest->is_mid = run->is_mid;
+    if (run->is_mid || guest->held.length == 0)
+        return;
+    guest_write(guest, (struct slice){guest->held.at, guest->held.length});
+    bytes_free(&guest->held);
+}
+
 void guest_hear(struct guest *guest, const struct trunk_run *run, struct slice bytes)
 {
     REQUIRE(!guest_is_going(guest));
@@ -107,7 +134,7 @@ void guest_hear(struct guest *guest, const struct trunk_run *run, struct slice b
             guest_auth_hear(guest, run->first);
         return;
     }
-    guest_write(guest, bytes);
+    write_replies(guest, run, bytes);
     if (!run->is_push)
         weigh(guest, run);
     if (!has_room(guest, run) || run->is_push || run->whole == 0)

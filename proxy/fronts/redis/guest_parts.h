@@ -51,6 +51,10 @@ bool guest_is_going(const struct guest *guest);
 void guest_write(struct guest *guest, struct slice bytes);
 void guest_answer(struct guest *guest, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* A message: behind the reply that is on its way. What waits to be sent, messages included. */
+void guest_tell(struct guest *guest, struct slice bytes);
+size_t guest_queued(const struct guest *guest);
+
 /* Without a word: something it relies on has ended. */
 void guest_end(struct guest *guest, const char *why);
 
