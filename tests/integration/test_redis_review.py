@@ -65,3 +65,70 @@ def test_a_message_waits_for_the_end_of_the_reply_before_it(redis_door, fake_red
     assert wire.read() == b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3\r\none\r\n"
     assert wire.read() == b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3\r\ntwo\r\n"
     assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+
+
+def test_who_subscribes_after_auth_has_the_rights_of_the_new_user(own_redis, redis_door, redis_wire):
+    server = own_redis()
+    for name, channels in (("ana", "&*"), ("bob", "resetchannels")):
+        assert server.ask("ACL", "SETUSER", name, "on", f">{name}", "~*", "+@all", channels) == b"+OK\r\n"
+    wire = redis_wire(redis_door(server))
+    hello(wire, 3, "AUTH", "ana", "ana")
+    assert wire.ask("SUBSCRIBE", "c").startswith(b">3")
+    assert wire.ask("AUTH", "bob", "bob") == b"+OK\r\n"
+    wire.send(request("SUBSCRIBE", "secret"))
+    assert outcome(wire) == b"-"
+    server.ask("PUBLISH", "secret", "x")
+    with RedisWire(wire.socket.getpeername()[1]) as other:
+        hello(other, 3, "AUTH", "ana", "ana")
+        other.ask("SUBSCRIBE", "c")
+        assert other.ask("AUTH", "bob", "bob") == b"+OK\r\n"
+        assert other.ask("UNSUBSCRIBE", "c").startswith(b">3")
+        assert other.ask("SUBSCRIBE", "secret").startswith(b"-NOPERM")
+
+
+def test_who_goes_back_to_resp2_hears_resp2(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server)
+    wire = redis_wire(weir, protocol=3)
+    assert wire.ask("SUBSCRIBE", "c").startswith(b">3")
+    hello(wire, 2)
+    redis_server.ask("PUBLISH", "c", "x")
+    assert wire.read() == b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n"
+
+
+def test_no_message_comes_in_the_middle_of_what_is_not_counted(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server)
+    wire = redis_wire(weir, protocol=3)
+    assert wire.ask("SUBSCRIBE", "c").startswith(b">3")
+    wire.send(request("MONITOR"))
+    assert outcome(wire) == b"-"
+    assert wire.closes() == b""
+    wire = redis_wire(weir, protocol=3)
+    assert wire.ask("SUBSCRIBE", "c").startswith(b">3")
+    assert wire.ask("UNSUBSCRIBE", "c").startswith(b">3")
+    assert wire.ask("MONITOR") == b"+OK\r\n"
+
+
+def test_a_subscriber_may_not_say_more_at_length_than_in_short(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server)
+    for words in (("SET", "k", b"x" * 100000), ("PING", b"x" * 100000), ("GET", "k", b"x" * 100000)):
+        wire = redis_wire(weir)
+        assert wire.ask("SUBSCRIBE", "c").startswith(b"*3")
+        wire.send(request(*words))
+        assert outcome(wire) == b"-"
+    assert redis_server.ask("EXISTS", "k") == b":0\r\n"
+
+
+def test_subscriptions_that_redis_does_not_answer_take_no_memory(redis_door, fake_redis, redis_wire):
+    def behave(connection):
+        connection.serve(until="SUBSCRIBE")
+        connection.stay_silent()
+
+    weir = redis_door(fake_redis(behave), connect_timeout=60)
+    wire = redis_wire(weir)
+    wire.socket.settimeout(2)
+    many = request("SUBSCRIBE", "c") * 10000
+    sent = 0
+    with pytest.raises(OSError):
+        while sent < 200 << 20:
+            sent += wire.socket.send(many)
+    assert sent < 100 << 20 and weir.process.pss_bytes() < 300 << 20

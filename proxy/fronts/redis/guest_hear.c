@@ -84,6 +84,8 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
     guest->owed -= run->whole;
     if (run->note.kind != FOLLOW_PLAIN)
         follow_heard(&guest->follow, &run->note, run->first);
+    if (run->note.kind == FOLLOW_HELLO)
+        guest_subscribe_speak(guest);
     if (run->note.kind == FOLLOW_SELECT && guest->own.line != NULL)
         guest->own.line->db = guest->follow.db;
     if (guest->owed > 0)

@@ -20,6 +20,7 @@ static void move_to(struct guest *guest, struct shared *shared)
     shared_join(shared, guest);
     guest->follow.db = shared->key.db;
     guest->follow.protocol = (uint8_t)shared->key.protocol;
+    guest_subscribe_speak(guest);
 }
 
 /* A shared whose lines could be opened once. NULL: not yet, or for want of memory. */

@@ -94,6 +94,10 @@ void guest_subscribe_end(struct guest *guest);
 bool guest_subscribe_is_owed(const struct guest *guest);
 bool guest_subscribe_is_on(const struct guest *guest);
 
+/* Whether so many are to come that no more may be asked for; in which protocol, from now on. */
+bool guest_subscribe_is_full(const struct guest *guest);
+void guest_subscribe_speak(struct guest *guest);
+
 /* Who subscribes in RESP2 may say little else: whether that was answered here. */
 bool guest_subscribe_answers(struct guest *guest, const struct request *request,
                              const struct verb_use *use);

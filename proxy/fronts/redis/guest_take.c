@@ -216,15 +216,11 @@ static size_t begin_large(struct guest *guest, const struct sight *sight)
 {
     if (!has_own(guest))
         return 0;
-    if (sight->plan.goes_blind && guest->ear == NULL) {
+    if (sight->plan.goes_blind) {
         if (prepare(guest, &sight->plan) == ERR_OK)
             go_blind(guest);
         else
             guest_fail(guest, ERR_NO_MEMORY, NULL);
-        return 0;
-    }
-    if (sight->plan.goes_blind) { /* who counted so far cannot go on */
-        guest_fail(guest, ERR_PROTOCOL, "too long for who has subscribed already");
         return 0;
     }
     if ((guest->pass = calloc(1, sizeof(*guest->pass))) == NULL) {
@@ -319,6 +315,17 @@ static size_t answer_here(struct guest *guest, const struct sight *sight, struct
     return 0;
 }
 
+/* Messages would come in the middle of what is passed on as it is. */
+static bool may_go_blind(struct guest *guest)
+{
+    if (guest_subscribe_is_on(guest)) {
+        guest_fail(guest, ERR_PROTOCOL, "weir: not for who has subscribed already");
+        return false;
+    }
+    guest_subscribe_end(guest);
+    return true;
+}
+
 static int32_t number_of(const struct request *request)
 {
     int32_t number = 0;
@@ -346,6 +353,8 @@ static size_t do_one(struct taking *taking, struct sight *sight, struct slice in
         return 0;
     switch (sight->plan.step) {
     case FOLLOW_OWN:
+        if (sight->plan.goes_blind && !may_go_blind(guest))
+            return 0;
         return sight->is_large ? begin_large(guest, sight) : send_own(guest, sight, in);
     case FOLLOW_HERE:
         return answer_here(guest, sight, in);
@@ -367,13 +376,16 @@ static bool hears(struct taking *taking, struct sight *sight)
     struct guest *guest = taking->guest;
 
     sight->answered = 0;
-    if (guest_subscribe_is_owed(guest) && !is_about_subscribing(&sight->use))
+    if (guest_subscribe_is_owed(guest) &&
+        (!is_about_subscribing(&sight->use) || guest_subscribe_is_full(guest)))
         return true;
     if (guest->owed + taking->count > 0 && guest_subscribe_is_on(guest) &&
         guest->follow.protocol == 2)
         return true;
-    if (sight->is_large || !guest_subscribe_answers(guest, &sight->request, &sight->use))
+    if (!guest_subscribe_answers(guest, &sight->request, &sight->use))
         return false;
+    if (sight->is_large) /* the rest of it is not waited for */
+        guest_leave(guest);
     sight->answered = sight->request.length;
     return true;
 }
