@@ -132,3 +132,66 @@ def test_subscriptions_that_redis_does_not_answer_take_no_memory(redis_door, fak
         while sent < 200 << 20:
             sent += wire.socket.send(many)
     assert sent < 100 << 20 and weir.process.pss_bytes() < 300 << 20
+
+
+# ---- databases
+
+
+def test_what_cannot_happen_in_its_database_happens_in_no_other(own_redis, redis_door, redis_wire):
+    server = own_redis()
+    server.ask("ACL", "SETUSER", "ana", "on", ">ana", "~*", "&*", "+@all")
+    weir = redis_door(server, address=f"redis://ana:ana@127.0.0.1:{server.port}", auth="none")
+    first, second = redis_wire(weir), redis_wire(weir)
+    assert first.pipeline(("SELECT", "1"), ("GET", "k")) == [b"+OK\r\n", b"$-1\r\n"]
+    assert second.pipeline(("SELECT", "2"), ("GET", "k")) == [b"+OK\r\n", b"$-1\r\n"]
+    assert first.pipeline(("MULTI",), ("EXEC",)) == [b"+OK\r\n", b"*0\r\n"]
+    assert server.ask("ACL", "SETUSER", "ana", "-select") == b"+OK\r\n"
+    second.send(request("MULTI"), request("SET", "k", "v"), request("EXEC"))
+    assert [outcome(second) for _ in range(3)] == [b"-", b"+OK\r\n", b"-"], "what is shared goes on there"
+    second.send(request("SET", "large", b"x" * 100000))
+    assert outcome(second).startswith((b"-", b"closed"))
+    with server.wire() as past:
+        for db in range(16):
+            past.ask("SELECT", str(db))
+            if db != 2:
+                assert past.ask("DBSIZE") == b":0\r\n", f"it happened in {db}"
+
+
+def test_own_lines_go_to_each_clients_database(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=1)
+    wires = [redis_wire(weir) for _ in range(4)]
+    for db, wire in enumerate(wires):
+        assert wire.ask("SELECT", str(db)) == b"+OK\r\n"
+    for turn in range(3):
+        for db, wire in enumerate(wires):
+            wire.send(request("MULTI"), request("SET", "k", f"{db} in {turn}"), request("EXEC"),
+                      request("SET", "large", bytes([65 + db]) * 100000), request("GET", "k"))
+        for db, wire in enumerate(wires):
+            assert [wire.read() for _ in range(5)] == [
+                b"+OK\r\n", b"+QUEUED\r\n", b"*1\r\n+OK\r\n", b"+OK\r\n", bulk(b"%d in %d" % (db, turn))]
+    with redis_server.wire() as past:
+        for db in range(4):
+            past.ask("SELECT", str(db))
+            assert past.ask("GET", "large") == bulk(bytes([65 + db]) * 100000)
+
+
+def test_a_database_is_asked_for_by_its_whole_number(redis_door, fake_redis, redis_wire):
+    upstream = fake_redis(lambda connection: connection.serve())
+    wire = redis_wire(redis_door(upstream))
+    assert wire.ask("SELECT", "2147483647") == b"+OK\r\n"
+    assert upstream.seen("SELECT") == [[b"SELECT", b"2147483647"]]
+
+
+def test_a_redis_that_does_not_answer_where_it_is_sent_is_too_late(redis_door, fake_redis, redis_wire):
+    def behave(connection):
+        words = connection.serve(until="SELECT")
+        if connection.seen[-2][0].upper() == b"CLIENT":  # at the login
+            connection.say(b"+OK\r\n")
+            connection.serve()
+        connection.stay_silent()
+
+    wire = redis_wire(redis_door(fake_redis(behave), command_timeout=1))
+    assert wire.ask("SELECT", "1") == b"+OK\r\n"
+    wire.send(request("BLPOP", "q", "0"), request("ECHO", "x"))
+    assert wire.read().startswith(b"-")
+    assert wire.read() == b"$1\r\nx\r\n"

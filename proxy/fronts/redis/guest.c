@@ -64,7 +64,7 @@ static enum guest_state state_of(const struct guest *guest)
         return GUEST_BLIND;
     if (guest_is_waiting(guest))
         return GUEST_WAITING;
-    if (guest->owed > 0 || guest->is_checking || guest_subscribe_is_owed(guest))
+    if (guest->owed > 0 || guest->is_checking || guest->is_moving || guest_subscribe_is_owed(guest))
         return GUEST_WORKING;
     if (guest->pass != NULL || guest->has_rest)
         return GUEST_SENDING;

@@ -80,6 +80,7 @@ struct guest {
     bool is_heavy;        /* its replies are large: they come over a line of its own */
     bool is_checking;     /* Redis is asked whether its claim is true */
     bool claim_is_true;
+    bool is_moving; /* its own line is on its way to the guest's database */
     bool is_mid;    /* it has had the beginning of a reply, and not its end */
     bool has_rest;  /* it has sent what was not used yet */
     bool has_ended; /* it will send no more */

@@ -26,12 +26,29 @@ static void leave_own(struct guest *guest)
     dedicated_leave(guest, left);
 }
 
-/* A line that did not do as it was told is not what we think it is. */
+/* The line is in the guest's database, or Redis has said why not. */
 static void hear_ours(struct guest *guest, const struct trunk_run *run)
 {
-    if (run->whole == 0 || (run->first.length >= 3 && memcmp(run->first.at, "+OK", 3) == 0))
+    char words[TRUNK_FIRST];
+
+    if (run->whole == 0)
         return;
-    guest_fail(guest, ERR_BACKEND_LOST, "weir: Redis refused a database that it had");
+    guest->is_moving = false;
+    if (run->first.length >= 3 && memcmp(run->first.at, "+OK", 3) == 0) {
+        guest->own.line->db = guest->follow.db;
+        guest_due(guest);
+        return;
+    }
+    guest_read_error(run->first, words);
+    dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+    guest_refused(guest, ERR_NO_DATABASE, "", words);
+}
+
+void guest_read_error(struct slice first, char words[TRUNK_FIRST])
+{
+    memcpy(words, first.at + 1, first.length - 1);
+    words[first.length - 1] = '\0';
+    words[strcspn(words, "\r\n")] = '\0';
 }
 
 /* ---- sizes ------------------------------------------------------------------------------- */
@@ -199,7 +216,7 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
     }
     answer_lost(guest, guest->owed, e, why);
     guest->owed = 0;
-    guest->is_blocked = guest->has_doubt = false;
+    guest->is_blocked = guest->has_doubt = guest->is_moving = false;
     if (!free) {
         guest_leave(guest);
         return;
@@ -216,6 +233,12 @@ void guest_hear_own_late(struct guest *guest)
 {
     struct line *line = guest->own.line;
 
+    if (guest->is_moving) {
+        guest->is_moving = false;
+        dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+        guest_refused(guest, ERR_BACKEND_TOO_SLOW, TOO_LATE, NULL);
+        return;
+    }
     guest->upstream->metrics.command_timeouts += guest->owed;
     guest->may_be_closed = false;
     dedicated_leave(guest, POOL_LEFT_UNKNOWN);

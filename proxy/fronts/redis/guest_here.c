@@ -48,9 +48,8 @@ static bool select_database(struct guest *guest, const struct request *request)
     struct shared *shared;
     int32_t db = 0;
 
-    for (size_t i = 0; i < request->args[1].length; i++)
-        if (db <= 9999999)
-            db = db * 10 + (request->args[1].at[i] - '0');
+    for (size_t i = 0; i < request->args[1].length; i++) /* verb.h: it is one, and not too large */
+        db = db * 10 + (request->args[1].at[i] - '0');
     if (!upstream_has_database(guest->upstream, db)) {
         guest_answer(guest, "-ERR DB index is out of range\r\n");
         return true;

@@ -47,6 +47,9 @@ void guest_leave(struct guest *guest);
 bool guest_is_waiting(const struct guest *guest);
 bool guest_is_going(const struct guest *guest);
 
+/* An error of Redis in its words, without what is around them. */
+void guest_read_error(struct slice first, char words[TRUNK_FIRST]);
+
 /* Bytes for the client. guest_answer: of a request that is not passed on. */
 void guest_write(struct guest *guest, struct slice bytes);
 void guest_answer(struct guest *guest, const char *format, ...) PRINTF_LIKE(2, 3);
