@@ -22,6 +22,12 @@ def outcome(wire):
     return b"-" if reply.startswith(b"-") else reply
 
 
+def clients(weir):
+    """How many there are, in whatever state."""
+    lines = weir.metrics().items()
+    return sum(value for name, value in lines if name.startswith("weir_redis_clients{"))
+
+
 def hello(wire, protocol=3, *arguments):
     reply = wire.ask("HELLO", str(protocol), *arguments)
     assert reply.startswith(b"%" if protocol == 3 else b"*"), reply
@@ -195,3 +201,50 @@ def test_a_redis_that_does_not_answer_where_it_is_sent_is_too_late(redis_door, f
     wire.send(request("BLPOP", "q", "0"), request("ECHO", "x"))
     assert wire.read().startswith(b"-")
     assert wire.read() == b"$1\r\nx\r\n"
+
+
+# ---- clients that have said all they had to say
+
+
+def read_slowly(wire, seconds):
+    """Something all the time, but little; what it was."""
+    said, ends = b"", time.monotonic() + seconds
+    while time.monotonic() < ends:
+        said += wire.socket.recv(100000)
+        time.sleep(0.3)
+    return said
+
+
+@pytest.mark.parametrize("last", ["nothing", "quit"])
+def test_who_closes_its_half_gets_all_replies(redis_server, redis_door, redis_wire, last):
+    value = b"x" * 10000
+    redis_server.ask("SET", "k", value)
+    wire = redis_wire(redis_door(redis_server), receive_buffer=65536)
+    wire.send(request("GET", "k") * 3000, request("QUIT") if last == "quit" else b"")
+    wire.socket.shutdown(socket.SHUT_WR)
+    said = read_slowly(wire, 4)
+    while data := wire.socket.recv(1 << 20):
+        said += data
+    assert len(said) == 3000 * len(bulk(value)) + (5 if last == "quit" else 0)
+
+
+def test_a_large_reply_goes_on_to_who_has_closed_its_half(redis_server, redis_door, redis_wire):
+    value = b"x" * 30000000
+    redis_server.ask("SET", "k", value)
+    wire = redis_wire(redis_door(redis_server), receive_buffer=65536)
+    wire.send(request("GET", "k"), request("QUIT"))
+    wire.socket.shutdown(socket.SHUT_WR)
+    said = read_slowly(wire, 5)
+    while data := wire.socket.recv(1 << 20):
+        said += data
+    assert len(said) == len(bulk(value)) + 5
+
+
+def test_who_does_not_hear_its_last_words_is_closed(redis_server, redis_door, redis_wire):
+    redis_server.ask("SET", "k", b"x" * 30000000)
+    weir = redis_door(redis_server, client_message_timeout=1)
+    wire = redis_wire(weir, receive_buffer=65536)
+    wire.send(request("GET", "k"), request("QUIT"))
+    wire.socket.shutdown(socket.SHUT_WR)
+    wait_until(lambda: clients(weir) == 1, "the client")
+    wait_until(lambda: clients(weir) == 0, "its end")

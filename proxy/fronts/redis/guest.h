@@ -73,8 +73,10 @@ struct guest {
     char *name;                /* CLIENT SETNAME; NULL: none */
     char *refusal;             /* what its next request is answered, since it cannot be done */
     uint64_t since, id;
+    size_t unread;        /* of its last words, when that was last looked at */
     uint32_t owed;        /* replies it has not got */
     uint32_t reply_bytes; /* of the one that comes now, as far as that is of interest */
+    uint8_t stalls;       /* so often in a row that was no less */
     uint8_t state;        /* enum guest_state */
     uint8_t calm;         /* so many small replies since the last large one, while is_heavy */
     bool is_heavy;        /* its replies are large: they come over a line of its own */

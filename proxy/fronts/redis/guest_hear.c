@@ -189,7 +189,7 @@ void guest_hear_lost(struct guest *guest, const struct trunk_owed *owed, bool mi
     }
     guest->upstream->metrics.commands_lost += owed->note.count;
     if (mid) { /* the rest of that reply will never come */
-        guest_close(guest);
+        guest_leave(guest);
         return;
     }
     answer_lost(guest, owed->note.count, e, why);
@@ -211,7 +211,7 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
         return;
     guest->upstream->metrics.commands_lost += guest->owed;
     if (mid) {
-        guest_close(guest);
+        guest_leave(guest);
         return;
     }
     answer_lost(guest, guest->owed, e, why);
