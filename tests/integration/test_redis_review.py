@@ -248,3 +248,18 @@ def test_who_does_not_hear_its_last_words_is_closed(redis_server, redis_door, re
     wire.socket.shutdown(socket.SHUT_WR)
     wait_until(lambda: clients(weir) == 1, "the client")
     wait_until(lambda: clients(weir) == 0, "its end")
+
+
+# ---- time
+
+
+def test_what_stands_behind_a_blocking_command_is_not_late(redis_server, redis_door, redis_wire):
+    wire = redis_wire(redis_door(redis_server, command_timeout=1))
+    wire.send(request("BLPOP", "q", "0"), request("MULTI"), request("PING"), request("EXEC"), request("BLPOP", "q", "0"))
+    assert not wire.readable(2.5)
+    redis_server.ask("RPUSH", "q", "x")
+    assert wire.read() == b"*2\r\n$1\r\nq\r\n$1\r\nx\r\n"
+    assert [wire.read() for _ in range(3)] == [b"+OK\r\n", b"+QUEUED\r\n", b"*1\r\n+PONG\r\n"]
+    assert not wire.readable(1.5)
+    redis_server.ask("RPUSH", "q", "y")
+    assert wire.read() == b"*2\r\n$1\r\nq\r\n$1\r\ny\r\n"

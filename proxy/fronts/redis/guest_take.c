@@ -399,6 +399,7 @@ static size_t take_request(struct taking *taking, struct sight *sight, struct sl
         .has_own = guest->own.line != NULL,
         .is_large = sight->is_large,
         .is_heavy = guest->is_heavy,
+        .is_blocked = guest->is_blocked,
     };
 
     if (guest->refusal != NULL)
