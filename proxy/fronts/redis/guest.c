@@ -307,6 +307,7 @@ static void on_ended(struct stream *stream, enum err why)
 
     guest->has_ended = true;
     if (why != ERR_OK || guest->is_blocked || guest->follow.is_blind ||
+        (guest->will_block && guest_is_waiting(guest)) ||
         (guest->state == GUEST_LEAVING && stream_queued(stream) == 0))
         guest_close(guest);
     else
@@ -375,6 +376,7 @@ void guest_accept(struct upstream *upstream, uv_stream_t *listener)
     guest->id = ++door->next_id;
     guest->since = door_now(door);
     follow_init(&guest->follow);
+    guest->follow.db = upstream->config->url.database;
     list_push_back(&door->guests[GUEST_RESTING], &guest->link);
     e = stream_accept(&guest->stream, door->with.streams, &stream_events, listener);
     if (e != ERR_OK) {

@@ -206,6 +206,11 @@ static size_t send_own(struct guest *guest, const struct sight *sight, struct sl
     const struct bytes *spare = &guest->door->spare;
     struct slice bytes = {in.at, sight->request.length};
 
+    if (guest->has_ended && sight->plan.note.is_patient) {
+        guest_close(guest); /* it does not wait any more, and would take what others wait for */
+        return 0;
+    }
+    guest->will_block = sight->plan.note.is_patient;
     if (!has_own(guest) || line_queued(guest->own.line) > GUEST_MOST_QUEUED || !is_in_place(guest))
         return 0;
     if (sight->request.is_inline)

@@ -228,8 +228,12 @@ static void on_lost(struct line *line, enum err e, const char *why, const char *
 
 static void on_reply(struct line *line, const struct trunk_run *run, struct slice bytes)
 {
+    struct shared_lane *lane = line->owner;
+
     if (run->whom != NULL)
         guest_hear(run->whom, run, bytes);
+    if (lane->stalled.length > 0 && lane->line == line && !shared_lane_is_full(lane))
+        wake_all(&lane->stalled);
 }
 
 static void on_drained(struct line *line)
