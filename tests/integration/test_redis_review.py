@@ -263,3 +263,135 @@ def test_what_stands_behind_a_blocking_command_is_not_late(redis_server, redis_d
     assert not wire.readable(1.5)
     redis_server.ask("RPUSH", "q", "y")
     assert wire.read() == b"*2\r\n$1\r\nq\r\n$1\r\ny\r\n"
+
+
+def in_time(wire, reply, least, most):
+    started = time.monotonic()
+    assert outcome(wire) == reply
+    assert least < time.monotonic() - started < most
+
+
+def silent_at(name):
+    def behave(connection):
+        connection.serve(until=name)
+        connection.stay_silent()
+
+    return behave
+
+
+def test_an_auth_that_redis_does_not_answer_is_late(redis_door, fake_redis, redis_wire):
+    wire = redis_wire(redis_door(fake_redis(silent_at("AUTH")), command_timeout=1, stuck_timeout=0,
+                                 connect_timeout=0, dedicated_idle_timeout=0))
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+    time.sleep(0.2)  # whatever was due at the beginning has been
+    wire.send(request("AUTH", "ana", "secret"))
+    in_time(wire, b"-", 0.5, 5)
+
+
+def test_a_stuck_link_is_noticed_without_anything_else_to_notice(redis_door, fake_redis, redis_wire):
+    wire = redis_wire(redis_door(fake_redis(silent_at("GET")), stuck_timeout=1, connect_timeout=0, dedicated_idle_timeout=0))
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+    time.sleep(0.2)
+    wire.send(request("GET", "k"))
+    in_time(wire, b"-", 0.5, 5)
+
+
+def test_a_long_reply_that_comes_is_not_stuck(redis_door, fake_redis, redis_wire):
+    def behave(connection):
+        connection.serve(until="GET")
+        connection.say(b"$30\r\n")
+        for _ in range(6):
+            time.sleep(0.5)
+            connection.say(b"12345")
+        connection.say(b"\r\n")
+        connection.serve()
+
+    wire = redis_wire(redis_door(fake_redis(behave), stuck_timeout=1, command_timeout=0))
+    assert wire.ask("GET", "k") == bulk(b"12345" * 6)
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+
+
+def test_a_long_reply_over_its_own_link_is_not_late_while_it_comes_or_is_not_read(redis_server, redis_door, redis_wire):
+    value = b"x" * 30000000
+    redis_server.ask("SET", "k", value)
+    wire = redis_wire(redis_door(redis_server, command_timeout=1), receive_buffer=65536)
+    wire.send(request("MULTI"), request("GET", "k"), request("EXEC"))
+    said = read_slowly(wire, 4)
+    whole = b"+OK\r\n+QUEUED\r\n*1\r\n" + bulk(value)
+    while len(said) < len(whole):
+        data = wire.socket.recv(1 << 20)
+        assert data, f"it ended after {len(said)} of {len(whole)} bytes"
+        said += data
+    assert said == whole
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+
+
+# ---- large requests
+
+
+def own_links(server):
+    return len([client for client in server.clients() if client["name"] == "weir"])
+
+
+def test_half_a_large_request_and_the_end_gives_the_link_back(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=1, client_message_timeout=0, wait_timeout=5)
+    other = redis_wire(weir)
+    for how in ("half", "whole"):
+        wire = redis_wire(weir)
+        wire.send(request("SET", "k", b"x" * 500000)[:300000])
+        wait_until(lambda: own_links(redis_server) >= 1, "a link")
+        if how == "half":
+            wire.socket.shutdown(socket.SHUT_WR)
+            assert wire.closes() == b""
+        else:
+            wire.close()
+        assert other.pipeline(("MULTI",), ("EXEC",)) == [b"+OK\r\n", b"*0\r\n"]
+    assert redis_server.ask("EXISTS", "k") == b":0\r\n"
+
+
+def test_half_a_large_request_and_silence_is_told(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, client_message_timeout=1)
+    wire = redis_wire(weir)
+    wire.send(request("SET", "k", b"x" * 500000)[:300000])
+    in_time(wire, b"-", 0.5, 5)
+    assert wire.closes() == b""
+
+
+def test_a_large_request_that_comes_slowly_is_not_late(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, command_timeout=1, client_message_timeout=1)
+    wire = redis_wire(weir)
+    whole = request("SET", "k", b"x" * 500000)
+    for at in range(0, len(whole), 100000):
+        wire.send(whole[at:at + 100000])
+        time.sleep(0.5)
+    assert wire.read() == b"+OK\r\n"
+
+
+def test_a_large_request_that_breaks_is_told_behind_what_was_asked_before(redis_server, redis_door, redis_wire):
+    wire = redis_wire(redis_door(redis_server))
+    slow = request("EVAL", "local t = redis.call('time')[1] + 1; while redis.call('time')[1] - t < 1 do end; return 7", "0")
+    wire.send(request("WATCH", "k"), slow, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n" + b"x" * 100000 + b"wrong")
+    assert wire.read() == b"+OK\r\n"
+    assert wire.read() == b":7\r\n"
+    assert wire.read().startswith(b"-ERR Protocol error")
+    assert wire.closes() == b""
+
+
+# ---- many
+
+
+def test_a_link_that_owed_too_much_takes_more_when_it_does_not(redis_server, redis_door):
+    weir = redis_door(redis_server, stuck_timeout=0, connect_timeout=0, dedicated_idle_timeout=0)
+    wires = [RedisWire(weir.port) for _ in range(4)]
+    many = 50000
+    slow = request("EVAL", "local t = redis.call('time')[1] + 1; while redis.call('time')[1] - t < 1 do end; return 7", "0")
+    wires[0].send(slow)
+    for wire in wires:
+        wire.send(request("ECHO", "x") * many)
+    assert wires[0].read() == b":7\r\n"
+    started = time.monotonic()
+    for wire in wires:
+        for _ in range(many):
+            assert wire.read() == b"$1\r\nx\r\n"
+        wire.close()
+    assert time.monotonic() - started < 20
