@@ -395,3 +395,40 @@ def test_a_link_that_owed_too_much_takes_more_when_it_does_not(redis_server, red
             assert wire.read() == b"$1\r\nx\r\n"
         wire.close()
     assert time.monotonic() - started < 20
+
+
+# ---- words
+
+
+def test_redis_s_words_are_a_whole_reply_however_many_they_are(redis_door, fake_redis, redis_wire):
+    def behave(connection):
+        connection.serve(until="SELECT")
+        connection.say(b"-ERR " + b"x" * 600 + b"\r\n")
+        connection.serve()
+
+    wire = redis_wire(redis_door(fake_redis(behave)))
+    assert wire.ask("SELECT", "1").startswith(b"-ERR xxx")
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+
+
+def test_what_a_client_says_is_no_reply_to_it(redis_compare):
+    def scenario(port):
+        with RedisWire(port) as wire:
+            return wire.pipeline(("HELLO", "3", "a\r\n+b"), ("ECHO", "x"))
+
+    redis_compare(scenario)
+
+
+# ---- who it is
+
+
+def test_a_password_alone_is_one_user_whoever_says_it(own_redis, redis_door, redis_wire):
+    weir = redis_door(own_redis(requirepass="secret"))
+    for _ in range(3):
+        wire = redis_wire(weir)
+        assert wire.ask("GET", "k").startswith(b"-NOAUTH")
+        assert wire.ask("AUTH", "secret") == b"+OK\r\n"
+        assert wire.pipeline(("GET", "k"), ("MULTI",), ("EXEC",), ("AUTH", "wrong"), ("GET", "k"))[-1] == b"$-1\r\n"
+        assert wire.ask("AUTH", "", "secret").startswith(b"-WRONGPASS")
+        assert wire.ask("RESET") == b"+RESET\r\n"
+        assert wire.ask("GET", "k").startswith(b"-NOAUTH")

@@ -260,7 +260,7 @@ void guest_ready(struct guest *guest)
  * answered in its midst. */
 void guest_refused(struct guest *guest, enum err e, const char *why, const char *reply)
 {
-    char text[512];
+    char text[1024]; /* Redis's words are kept up to 512 bytes (greeting.h) */
 
     if (guest_is_going(guest))
         return;

@@ -236,6 +236,10 @@ bool guest_auth(struct guest *guest, struct slice name, struct slice password)
         guest->claim_is_true = false;
         return true;
     }
+    if (name.at != NULL && name.length == 0) { /* no name means the default user here */
+        refuse(guest, "WRONGPASS invalid username-password pair or user is disabled.");
+        return false;
+    }
     switch (guest->door->with.config->auth) {
     case CONFIG_REDIS_AUTH_PASS:
         check_by_redis(guest, name, password);
