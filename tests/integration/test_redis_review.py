@@ -1,4 +1,5 @@
 """What no client may ever see: bytes in the middle of others, or what it did done elsewhere than it believes; and that nobody is left waiting."""
+import signal
 import socket
 import threading
 import time
@@ -432,3 +433,72 @@ def test_a_password_alone_is_one_user_whoever_says_it(own_redis, redis_door, red
         assert wire.ask("AUTH", "", "secret").startswith(b"-WRONGPASS")
         assert wire.ask("RESET") == b"+RESET\r\n"
         assert wire.ask("GET", "k").startswith(b"-NOAUTH")
+
+
+# ---- the end
+
+
+def in_each_state(server, weir, dial):
+    """Clients by what they are doing; the link of the one that waits is another's."""
+    some = {name: dial(weir) for name in ("resting", "half", "half_large", "multi", "blocked", "subscribed", "monitor",
+                                          "silenced", "unread", "subscribed3", "waits")}
+    assert some["resting"].ask("PING") == b"+PONG\r\n"
+    some["half"].send(b"*2\r\n$3\r\nGE")
+    some["half_large"].send(request("SET", "k", b"x" * 500000)[:300000])
+    assert some["multi"].pipeline(("MULTI",), ("INCR", "n")) == [b"+OK\r\n", b"+QUEUED\r\n"]
+    some["blocked"].send(request("BLPOP", "q", "0"))
+    assert some["subscribed"].ask("SUBSCRIBE", "c").startswith(b"*3")
+    assert some["monitor"].ask("MONITOR") == b"+OK\r\n"
+    some["silenced"].send(request("CLIENT", "REPLY", "OFF"), request("INCR", "m"))
+    server.ask("SET", "large", b"x" * 20000000)
+    some["unread"].send(request("GET", "large"))
+    hello(some["subscribed3"])
+    assert some["subscribed3"].ask("SUBSCRIBE", "c").startswith(b">3")
+    wait_until(lambda: server.ask("GET", "m") == b"$1\r\n1\r\n", "what the silenced one says")
+    wait_until(lambda: server.info("clients")["blocked_clients"] == 1, "a blocked client")
+    some["waits"].send(request("MULTI"))
+    wait_until(lambda: weir.metrics()['weir_redis_waiting_clients{upstream="main"}'] == 1, "a client that waits")
+    return some
+
+
+def test_a_fast_end_ends_all(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=5, wait_timeout=0)
+    some = in_each_state(redis_server, weir, redis_wire)
+    assert weir.stop(signal.SIGINT) == []
+    for name, wire in some.items():
+        assert len(wire.closes()) < 20000100, name
+    assert redis_server.ask("MGET", "n", "k") == b"*2\r\n$-1\r\n$-1\r\n"
+
+
+def test_a_gentle_end_lets_those_finish_who_can(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=5, wait_timeout=0)
+    some = in_each_state(redis_server, weir, redis_wire)
+    weir.process.child.send_signal(signal.SIGTERM)
+    for name in ("resting", "half", "subscribed", "subscribed3"):
+        assert some[name].closes().startswith(b"-"), name
+    for name in ("monitor", "silenced"):
+        some[name].closes()
+    assert some["multi"].ask("EXEC") == b"*1\r\n:1\r\n"
+    redis_server.ask("RPUSH", "q", "x")
+    assert some["blocked"].read() == b"*2\r\n$1\r\nq\r\n$1\r\nx\r\n"
+    assert some["waits"].read() == b"+OK\r\n"
+    assert some["waits"].ask("EXEC") == b"*0\r\n"
+    some["half_large"].send(request("SET", "k", b"x" * 500000)[300000:])
+    assert some["half_large"].read() == b"+OK\r\n"
+    assert some["unread"].read() == bulk(b"x" * 20000000)
+    for wire in some.values():
+        wire.closes()
+    wait_until(lambda: not weir.process.alive(), "its end")
+
+
+def test_a_gentle_end_is_in_time_for_all(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=5, wait_timeout=0)
+    weir.config.write_text(weir.config.read_text() + "[weir]\nshutdown_timeout = 1\n")
+    assert weir.stop() == []
+    weir.ended = False
+    weir.start()
+    some = in_each_state(redis_server, weir, redis_wire)
+    assert weir.stop(signal.SIGTERM) == []
+    assert redis_server.ask("EXISTS", "k", "n") == b":0\r\n"
+    for wire in some.values():
+        wire.closes()
