@@ -57,8 +57,8 @@ def check_links(weir, server):
             assert wire.pipeline(("CLIENT", "GETNAME"), ("ACL", "WHOAMI"), ("EXEC",), ("HGETALL", "none"), ("ECHO", turn)) == \
                 [b"$-1\r\n", b"$7\r\ndefault\r\n", b"-ERR EXEC without MULTI\r\n", b"*0\r\n",
                  b"$%d\r\n%d\r\n" % (len(str(turn)), turn)]
-            assert wire.pipeline(("WATCH", "k"), ("MULTI",), ("CLIENT", "GETNAME"), ("EXEC",), ("SET", f"new{turn}", turn)) == \
-                [b"+OK\r\n", b"+OK\r\n", b"+QUEUED\r\n", b"*1\r\n$-1\r\n", b"+OK\r\n"]
+            assert wire.pipeline(("WATCH", "k"), ("MULTI",), ("ACL", "WHOAMI"), ("EXEC",), ("SET", f"new{turn}", turn)) == \
+                [b"+OK\r\n", b"+OK\r\n", b"+QUEUED\r\n", b"*1\r\n$7\r\ndefault\r\n", b"+OK\r\n"]
         with server.wire() as past:
             assert past.ask("EXISTS", *(f"new{turn}" for turn in range(50))) == b":50\r\n", "all in database 0"
     finally:
@@ -99,7 +99,7 @@ def test_two_hundred_clients_on_few_links_see_nothing_of_each_other(server, redi
 
 @pytest.mark.parametrize("fault", ["swap", "repeat", "stray", "one_byte", "lost"])
 def test_the_test_above_notices_a_proxy_that_is_wrong(server, fault):
-    """Once, after two thousand pieces of replies: a single mistake ends the run."""
+    """After two thousand pieces of replies: the first mistake that anybody is there to see ends the run."""
     async def both():
         mixer = await Mixer(server.port, fault, 2000).start()
         world = redis_crowd.RedisWorld(mixer, "mixer", 30)

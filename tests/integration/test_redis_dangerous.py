@@ -99,11 +99,11 @@ def test_a_server_becomes_a_replica_and_the_roles_change(lone, own_redis, redis_
     wait_until(lambda: wire.value("ROLE")[3] == b"connected", "replication")
     assert wire.ask("GET", "k") == b"$14\r\nof the primary\r\n"
     assert wire.ask("SET", "k", "x").startswith(b"-READONLY ")
-    assert replica.ask("FAILOVER", "TO", "127.0.0.1", server.port) == b"+OK\r\n"
+    wait_until(lambda: replica.ask("FAILOVER", "TO", "127.0.0.1", server.port) == b"+OK\r\n", "a replica that is online")
     wait_until(lambda: wire.value("ROLE")[0] == b"master", "the change of roles")
     assert wire.ask("SET", "k", "writable again") == b"+OK\r\n"
     wait_until(lambda: replica.value("GET", "k") == b"writable again", "replication the other way")
-    assert wire.ask("FAILOVER") == b"+OK\r\n"
+    wait_until(lambda: wire.ask("FAILOVER") == b"+OK\r\n", "a replica that is online")
     wait_until(lambda: wire.value("ROLE")[0] == b"slave", "the roles' change back")
     assert wire.ask("WAIT", "0", "10").startswith(b"-ERR WAIT cannot be used with replica instances")
 

@@ -1,5 +1,6 @@
 """The clients of Redis and their troubles, let loose together for some time."""
 import asyncio
+import time
 
 from harness.resp import Cutter, parse, request
 
@@ -17,7 +18,7 @@ class RedisWorld(World):
     def __init__(self, target, seed, clients):
         super().__init__(target, seed, clients, servers=0)
         self.large = asyncio.Semaphore(2)
-        self.blows = 0         # kills that have ended: who connects now was not hit by them
+        self.last_blow = 0.0   # when a kill had been carried out
         self.killing = False
         for client in self.clients:
             client.peers = []
@@ -96,7 +97,7 @@ async def kill_links(world, server):
             await admin.value("CLIENT", "KILL", "TYPE", "pubsub")
         else:
             await admin.value("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        world.blows += 1
+        world.last_blow = time.monotonic()
         world.killing = False
     admin.writer.close()
 

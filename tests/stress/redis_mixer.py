@@ -1,9 +1,13 @@
 """A proxy that is wrong on purpose: the stress test must notice, or it proves nothing."""
 import asyncio
 
+from stress.world import TAG
+
+MOST = 5  # mistakes: who would notice the first may have hung up just then
+
 
 class Mixer:
-    """Relays each client on a connection of its own, and after some time does once what the fault says."""
+    """Relays each client on a connection of its own, and after some time does what the fault says, a few times."""
 
     def __init__(self, upstream, fault, after):
         self.upstream, self.fault, self.left = upstream, fault, after
@@ -32,8 +36,9 @@ class Mixer:
             writer.close()
 
     def reply(self, data, writer):
+        """Only what carries a tag is worth a mistake: all are told OK."""
         self.left -= 1
-        if self.left > 0 or self.done:
+        if self.left > 0 or self.done == MOST or not TAG.search(data):
             writer.write(data)
         else:
             getattr(self, self.fault)(data, writer)
@@ -47,15 +52,15 @@ class Mixer:
         writer.write(other_data)
         if other is not writer:
             other.write(data)
-            self.done = 1
+            self.done += 1
         else:
-            self.held = None
             writer.write(data)
+        self.held = None
 
     def repeat(self, data, writer):
         """A client gets a reply twice."""
         writer.write(data + data)
-        self.done = 1
+        self.done += 1
 
     def stray(self, data, writer):
         """A client gets, before its own, what another is told, too."""
@@ -64,7 +69,8 @@ class Mixer:
             writer.write(data)
         elif self.held[1] is not writer:
             writer.write(self.held[0] + data)
-            self.done = 1
+            self.held = None
+            self.done += 1
         else:
             writer.write(data)
 
@@ -73,10 +79,10 @@ class Mixer:
         at = next((at for at in range(len(data) - 1, -1, -1) if 48 <= data[at] < 57), None)
         if at is not None:
             data = data[:at] + bytes([data[at] + 1]) + data[at + 1:]
-            self.done = 1
+            self.done += 1
         writer.write(data)
 
     def lost(self, data, writer):
         """A connection ends for no reason."""
         writer.close()
-        self.done = 1
+        self.done += 1

@@ -19,6 +19,7 @@ from stress.world import TAG
 OK, QUEUED, NULL = b"+OK\r\n", b"+QUEUED\r\n", b"$-1\r\n"
 MESSAGES = tuple(kind + rest for kind in (b"*", b">") for rest in (
     b"3\r\n$7\r\nmessage\r\n", b"4\r\n$8\r\npmessage\r\n", b"3\r\n$8\r\nsmessage\r\n"))
+NOTICED = 2  # seconds until a killed link is known as such to all: what was sent to it by then is lost, too
 SHOWN = 160  # bytes of what was said, in the failure
 
 
@@ -43,7 +44,7 @@ class RedisPeer(asyncio.Protocol):
         self.owed = collections.deque()   # what was asked, and what must be answered
         self.waiter = None
         self.closed = self.leaving = self.degraded = False
-        self.blows = self.world.blows     # what befell links before, befell others
+        self.since = time.monotonic() - NOTICED
         self.listens = set()              # channels, from before SUBSCRIBE until after UNSUBSCRIBE
         self.heard = set()
         self.resp3 = False
@@ -111,7 +112,7 @@ class RedisPeer(asyncio.Protocol):
         """Not what was expected: another's, which ends the run, or what a killed link has made of it."""
         self.client.note("<-", reply[:SHOWN])
         self.world.look_at(self.client, reply)
-        if not self.degraded and not (reply[:1] == b"-" and self.hit()):
+        if not self.degraded and not (reply[:1] == b"-" and self.hit() and b"_timeout" not in reply):
             told = expected[:SHOWN] if isinstance(expected, bytes) else expected.__name__
             self.client.accuse(f"asked {asked[:SHOWN]!r}, expected {told!r} and received {reply[:SHOWN]!r}")
         if not self.degraded:
@@ -149,7 +150,7 @@ class RedisPeer(asyncio.Protocol):
 
     def hit(self):
         """Whether a link was killed that may have been its own."""
-        return self.world.killing or self.world.blows > self.blows
+        return self.world.killing or self.world.last_blow > self.since
 
     def weigh_end(self):
         self.client.asked_at = None
