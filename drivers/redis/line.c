@@ -88,6 +88,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
     if (line->is_lost)
         return in.length;
     line->counts->reads++;
+    line->heard = uv_now(line->home->streams->loop);
     used = show_replies(line, in);
     if (line->is_raw && line->trunk.replies == 0 && line->state == LINE_OPEN && used < in.length)
         used += line->events->raw(line, (struct slice){in.at + used, in.length - used});

@@ -162,7 +162,7 @@ static void clean(struct dedicated *dedicated, struct line *line)
         e = ask(line, CLEAN_HELLO, SLICE("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"), now);
     if (e == ERR_OK)
         e = ask(line, CLEAN_LAST, SLICE("*2\r\n$4\r\nECHO\r\n$10\r\n" LAST_WORD "\r\n"), now);
-    if (e != ERR_OK)
+    if (e != ERR_OK && line->state == LINE_OPEN) /* it may have been told already */
         on_lost(line, e, err_text(e), NULL);
 }
 
