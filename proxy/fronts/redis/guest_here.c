@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "proxy/fronts/redis/guest_parts.h"
-#include "proxy/fronts/redis/pubsub.h"
 
 /* No connection of Redis itself has such a number, so that none is hit by it (CLIENT KILL). */
 #define FIRST_ID (1ull << 40)
@@ -21,8 +20,6 @@ static void move_to(struct guest *guest, struct shared *shared)
     shared_join(shared, guest);
     guest->follow.db = shared->key.db;
     guest->follow.protocol = (uint8_t)shared->key.protocol;
-    if (guest->ear != NULL)
-        guest->ear->subscriber.is_resp3 = shared->key.protocol == 3;
     guest_subscribe_speak(guest);
 }
 
