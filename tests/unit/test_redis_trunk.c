@@ -190,6 +190,28 @@ Test(redis_trunk, pushes_go_to_whom_they_are_for_and_are_no_replies)
     }
 }
 
+Test(redis_trunk, who_has_had_a_part_of_a_push_cannot_be_told_anything_else)
+{
+    struct trunk_owed owed;
+    bool mid;
+
+    trunk.pushed_to = ana;
+    owe(ana, 1);
+    redis_sends("+OK\r\n>2\r\n+inval", 99);
+    cr_assert(trunk.mid);
+    redis_sends("idate\r\n*0\r\n", 99);
+    cr_assert_not(trunk.mid);
+    redis_sends(">2\r\n+invalidate\r\n", 99);
+    owe(ana, 1);
+    cr_assert(trunk.mid);
+    cr_assert(trunk_take(&trunk, &owed, &mid));
+    cr_assert(mid);
+    owe(bob, 1);
+    redis_sends("*0\r\n>1\r\n", 99);
+    cr_assert_not(trunk_forget(&trunk, bob));
+    cr_assert(trunk_forget(&trunk, ana));
+}
+
 Test(redis_trunk, of_a_reply_of_interest_the_beginning_is_known_when_it_ends)
 {
     for (size_t piece = 1; piece < 20; begin(), piece++) {
@@ -231,19 +253,29 @@ Test(redis_trunk, those_who_have_waited_too_long_are_told_once_and_get_nothing_l
     assert_said("{nobody +1|+2|+3|}{ana +4|}", 3);
 }
 
-Test(redis_trunk, a_reply_that_has_begun_is_not_given_up_those_behind_it_are)
+Test(redis_trunk, a_reply_that_has_begun_is_not_given_up_nor_is_what_is_behind_it)
 {
     uint32_t count;
     void *whom;
 
     owe_noted(ana, 3, 0, false, 10);
     redis_sends("$4\r\nab", 6);
+    owe_noted(bob, 1, 0, false, 20);
+    owe_noted(ana, 1, 0, false, 30);
+    cr_assert(trunk_expire(&trunk, 99, &whom, &count));
+    cr_assert_eq(whom, bob);
+    cr_assert_eq(count, 1);
+    cr_assert_not(trunk_expire(&trunk, 99, &whom, &count)); /* an error would be in its midst */
+    redis_sends("cd\r\n", 6);
     cr_assert(trunk_expire(&trunk, 99, &whom, &count));
     cr_assert_eq(whom, ana);
     cr_assert_eq(count, 2);
+    cr_assert(trunk_expire(&trunk, 99, &whom, &count));
+    cr_assert_eq(whom, ana);
+    cr_assert_eq(count, 1);
     cr_assert_not(trunk_expire(&trunk, 99, &whom, &count));
-    redis_sends("cd\r\n+2\r\n+3\r\n", 6);
-    assert_said("{ana $4|abcd|}{nobody +2|+3|}", 6);
+    redis_sends("+2\r\n+3\r\n+4\r\n+5\r\n", 6);
+    assert_said("{ana $4|abcd|}{nobody +2|+3|+4|+5|}", 6);
 }
 
 Test(redis_trunk, the_patient_are_never_too_late)
