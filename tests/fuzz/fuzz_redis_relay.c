@@ -103,7 +103,10 @@ static bool hear(struct world *w, struct line *line, const struct trunk_run *run
     if (run->whom == line)
         return hear_clean(line, run);
     if (run->note.kind == KIND_OURS) {
-        REQUIRE(line->is_poisoned || run->whole == 0 || run->first.at[0] == '+');
+        if (run->whole > 0 && run->first.at[0] != '+') {
+            REQUIRE(line->is_poisoned || c->is_off);
+            client_is_new(w, c);
+        }
         return true;
     }
     check_got(c);
@@ -332,7 +335,7 @@ static void happen(struct world *w)
     else if (what % 16 < 11)
         step(w, line);
     else if (what % 16 < 13)
-        show(w, line, 1 + what / 16 * (what / 16));
+        show(w, line, 1u + what / 16u * (what / 16u));
     else if (what % 16 == 13)
         unblock(line);
     else if (what % 16 == 14)
