@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SIZE = 16, SHORTEST_ERROR = 10 };
+enum { FIRST_SIZE = 16 };
 
 void trunk_init(struct trunk *trunk)
 {
@@ -104,11 +104,15 @@ static void remember_first(struct trunk *trunk, struct slice part)
 }
 
 /* CLIENT UNBLOCK of a connection that CLIENT PAUSE has stopped adds a reply of its own (Redis 7.0,
- * networking.c, clientCommand): then there is one more than was asked for. */
+ * networking.c, clientCommand): then there is one more than was asked for. In all its words, since
+ * a script may answer with an error of that name. */
+static const char unblocked[] = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
+
+enum { UNBLOCKED_LENGTH = sizeof(unblocked) - 1 };
+
 static bool is_one_too_many(const struct trunk *trunk, struct slice in)
 {
-    static const char unblocked[] = "-UNBLOCKED";
-    size_t length = in.length < sizeof(unblocked) - 1 ? in.length : sizeof(unblocked) - 1;
+    size_t length = in.length < UNBLOCKED_LENGTH ? in.length : UNBLOCKED_LENGTH;
 
     return !at(trunk, 0)->note.is_patient && memcmp(in.at, unblocked, length) == 0;
 }
@@ -140,6 +144,7 @@ static enum trunk_found read_push(struct trunk *trunk, struct slice in, struct t
     *run = (struct trunk_run){.whom = trunk->pushed_to, .is_push = true};
     found = read_one(trunk, in, run);
     run->begun = 0;
+    run->is_mid = !resp_is_between(&trunk->resp);
     if (found == RESP_BROKEN)
         return TRUNK_BROKEN;
     trunk->mid = !resp_is_between(&trunk->resp);
@@ -183,7 +188,7 @@ enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_r
         if (run->whole > 0 && rest.at[0] == '>')
             break;
         if (rest.at[0] == '-' && resp_is_between(&trunk->resp) && is_one_too_many(trunk, rest)) {
-            if (rest.length >= SHORTEST_ERROR && run->length == 0)
+            if (rest.length >= UNBLOCKED_LENGTH && run->length == 0)
                 return TRUNK_BROKEN;
             break; /* after what comes before it; or it may be that, and more of it must come */
         }
@@ -194,7 +199,7 @@ enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_r
             break;
         more = end_reply(trunk, run);
     }
-    trunk->mid = !resp_is_between(&trunk->resp);
+    trunk->mid = run->is_mid = !resp_is_between(&trunk->resp);
     if (run->note.kind != 0 && run->whole > 0)
         run->first = (struct slice){trunk->first, trunk->first_length};
     return run->length > 0 ? TRUNK_RUN : TRUNK_MORE;

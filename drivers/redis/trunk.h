@@ -64,6 +64,7 @@ struct trunk_run {
     uint32_t whole; /* ... and so many end */
     struct trunk_note note;
     bool is_push;       /* not a reply: one that was not asked for */
+    bool is_mid;        /* more of the last one is to come */
     struct slice first; /* of a whole reply whose kind is not 0: how it begins */
 };
 

@@ -40,7 +40,7 @@ static void lose_own(struct world *w, struct line *line)
     model_discard(&c->reference); /* it has been told that none of that was done */
     c->reference.state.db = c->follow.db;
     c->owed = 0;
-    c->has_doubt = false;
+    c->has_doubt = c->is_blocked = c->is_moving = false;
 }
 
 static void lose_shared(struct world *w, struct line *line)
@@ -106,6 +106,9 @@ static bool hear(struct world *w, struct line *line, const struct trunk_run *run
         if (run->whole > 0 && run->first.at[0] != '+') {
             REQUIRE(line->is_poisoned || c->is_off);
             client_is_new(w, c);
+        } else if (run->whole > 0) {
+            c->is_moving = false;
+            line->db = c->follow.db;
         }
         return true;
     }
@@ -119,6 +122,7 @@ static bool hear(struct world *w, struct line *line, const struct trunk_run *run
         follow_heard(&c->follow, &run->note, run->first);
     if (run->note.kind == FOLLOW_SELECT && c->own != NULL)
         c->own->db = c->follow.db;
+    c->is_blocked = c->is_blocked && c->owed > 0;
     if (c->owed == 0 && c->is_passing) { /* before it was asked? */
         REQUIRE(c->is_off);
         client_is_new(w, c);
@@ -315,7 +319,7 @@ static void rarely(struct world *w, struct client *c, struct line *line, uint8_t
     else if (how % 8 == 6)
         say_by_itself(w, line);
     else if (how % 8 == 7)
-        c->is_heavy = !c->is_heavy;
+        c->is_heavy ^= c->own == NULL;
 }
 
 static void happen(struct world *w)
@@ -368,7 +372,8 @@ static void end(struct world *w)
     for (size_t i = 0; i < CLIENTS; i++) {
         struct client *c = &w->clients[i];
 
-        REQUIRE(c->is_off || (c->owed == 0 && c->expects == 0 && c->pushes.length == 0));
+        REQUIRE(c->is_off || (c->owed == 0 && c->expects == 0));
+        REQUIRE(c->is_off || c->follow.is_blind || c->pushes.length == 0);
         for (size_t j = SHARED; j < LINES; j++)
             REQUIRE(c->is_off || c->asks_count == 0 || w->lines[j].guest != NULL);
     }

@@ -27,7 +27,8 @@ struct client {
     size_t lengths[MOST_OWED]; /* of what is expected */
     uint32_t id, seq, owed, expects;
     uint8_t user;
-    bool is_heavy, has_doubt, outlives_reset, may_be_closed;
+    bool is_heavy, has_doubt, outlives_reset, may_be_closed, is_blocked;
+    bool is_moving;    /* its own line is, to its database */
     bool is_passing;   /* a large request */
     bool is_off;       /* its own line has said more than it was asked for */
     struct ask passed; /* given to Redis when it is whole */
@@ -219,16 +220,14 @@ static size_t words_of(const struct ask *ask, char text[TAG], struct request *re
     return length;
 }
 
-static void prepare(struct world *w, struct client *c, const struct follow_plan *plan)
+/* Else it is sent there, and what the client asks waits until it is. */
+static bool is_in_place(struct world *w, struct client *c)
 {
-    struct line *line = c->own;
-
-    if (line->db != c->follow.db) {
-        line->db = c->follow.db;
-        ask_ours(w, line, "SELECT #", (uint8_t)c->follow.db, c, KIND_OURS);
-    }
-    if (plan->pings)
-        ask_ours(w, line, "PING", 0, NULL, FOLLOW_PLAIN);
+    if (c->own->db == c->follow.db)
+        return true;
+    ask_ours(w, c->own, "SELECT #", (uint8_t)c->follow.db, c, KIND_OURS);
+    c->is_moving = true;
+    return false;
 }
 
 static bool send_own(struct world *w, struct client *c, const struct sight *sight)
@@ -240,7 +239,8 @@ static bool send_own(struct world *w, struct client *c, const struct sight *sigh
     line = c->own;
     if (!line_has_room(line) || c->expects == MOST_OWED)
         return false;
-    prepare(w, c, &sight->plan);
+    if (!is_in_place(w, c))
+        return false;
     if (sight->plan.goes_blind) {
         REQUIRE(c->expects == 0 || c->is_off);
         is_between(c);
@@ -249,6 +249,9 @@ static bool send_own(struct world *w, struct client *c, const struct sight *sigh
         line_give(line, &sight->ask);
         return true;
     }
+    if (sight->plan.pings)
+        ask_ours(w, line, "PING", 0, NULL, FOLLOW_PLAIN);
+    c->is_blocked |= sight->plan.note.is_patient;
     REQUIRE(trunk_owe(&line->trunk, c, &sight->plan.note, w->now) == ERR_OK);
     follow_sent(&c->follow, &sight->use);
     c->owed++;
@@ -384,7 +387,8 @@ static void see(const struct client *c, struct sight *sight, uint32_t run)
     struct follow_where where = {.is_owed = c->owed + run > 0 || (c->own && c->own->trunk.mid),
                                  .has_own = c->own != NULL,
                                  .is_large = sight->ask.is_large,
-                                 .is_heavy = c->is_heavy};
+                                 .is_heavy = c->is_heavy,
+                                 .is_blocked = c->is_blocked};
     struct request request;
     char text[TAG];
 
@@ -409,7 +413,7 @@ static bool take_one(struct world *w, struct client *c, const struct ask *ask, u
         line_give(c->own, ask);
         return true;
     }
-    if (c->is_passing)
+    if (c->is_passing || c->is_moving)
         return false;
     see(c, &sight, *run);
     if (sight.plan.step == FOLLOW_SHARE)

@@ -362,7 +362,7 @@ static inline void model_unblock(struct model *m, const struct ask *ask)
     else if (ask->mood % 8 < 6)
         model_line(m, ask, "*1\r\n+");
     else
-        model_line(m, ask, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        model_raw(m, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
     if (ask->mood % 8 == 7)
         m->late_owner = ask->owner;
 }
