@@ -279,6 +279,8 @@ static size_t pass_on(struct guest *guest, struct slice in)
         watch_own(guest);
         free(guest->pass);
         guest->pass = NULL;
+        if (guest->owed == 0) /* it was answered before it had ended */
+            guest_hear_no_more(guest);
     }
     return used;
 }
@@ -414,7 +416,7 @@ static size_t take_request(struct taking *taking, struct sight *sight, struct sl
 {
     struct guest *guest = taking->guest;
     struct follow_where where = {
-        .is_owed = guest->owed + taking->count > 0,
+        .is_owed = guest->owed + taking->count > 0 || guest->is_mid,
         .has_own = guest->own.line != NULL,
         .is_large = sight->is_large,
         .is_heavy = guest->is_heavy,
