@@ -29,7 +29,7 @@
 
 #include "base/bytes.h"
 #include "base/contract.h"
-#include "proxy/fronts/http/json.h"
+#include "proxy/fronts/http/json_out.h"
 #include "proxy/fronts/http/types.h"
 
 enum {
@@ -44,7 +44,7 @@ struct cell {
     uint8_t depth;
     bool may_be_null;
     uint8_t kept_length;
-    struct json_text text;
+    struct json_out text;
     uint8_t kept[CELL_KEPT_MOST];
 };
 

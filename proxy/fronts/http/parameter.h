@@ -29,6 +29,6 @@
 
 enum { PARAMETER_DEPTH_MOST = 256 };
 
-enum err parameter_add(const json_t *value, bool *is_null, struct bytes *out) MUST_CHECK;
+enum err parameter_add(json_t *value, bool *is_null, struct bytes *out) MUST_CHECK;
 
 #endif

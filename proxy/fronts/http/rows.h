@@ -65,9 +65,10 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "proxy/fronts/http/cell.h"
+#include "proxy/fronts/http/rows_columns.h"
+#include "proxy/fronts/http/rows_error.h"
 
 enum {
-    ROWS_COLUMNS_MOST = 4096,        /* PostgreSQL's own limit is 1664 */
     ROWS_DESCRIPTION_MOST = 1 << 20, /* bytes of a RowDescription */
     ROWS_TAG_MOST = 64,              /* PostgreSQL's own limit, too */
 };
@@ -87,7 +88,7 @@ enum rows_sight {
     ROWS_MORE,   /* all was used */
     ROWS_READY,  /* used ends with ReadyForQuery, and the result is whole */
     ROWS_FAILED, /* once: an ErrorResponse begins, of which nothing is told yet */
-    /* What only rows_refuse can go on from. Nothing of it has been told. */
+    /* What only rows_refuse can go on from; until then it is said again. */
     ROWS_TOO_MANY,  /* rows */
     ROWS_TOO_LARGE, /* bytes */
     ROWS_COPY_IN,   /* the server waits for CopyFail, and for a Sync behind it */
@@ -101,27 +102,30 @@ enum rows_state { ROWS_WAITING, ROWS_TELLING, ROWS_COMPLETE, ROWS_FAILING, ROWS_
 struct rows {
     struct rows_options options;
     enum rows_state state;
-    char status;      /* of ReadyForQuery: I, T, E; 0 before it */
-    char sqlstate[6]; /* of the error, "" if there is none (yet) */
-    uint64_t count;   /* rows told */
+    char status;    /* of ReadyForQuery: I, T, E; 0 before it */
+    uint64_t count; /* rows told */
 
     /* rows.c's own */
-    bool has_fields, is_broken;
-    uint8_t part;  /* rows.c: enum part, what becomes of the message's body */
-    uint8_t type;  /* of the message */
-    uint32_t left; /* bytes of its body */
-    uint64_t told; /* bytes of JSON, before this rows_take */
-    struct bytes gathered;
-    uint8_t fixed[8]; /* a head or a length that is not whole yet */
+    enum rows_sight stopped; /* ROWS_MORE: it is not */
+    bool has_fields;         /* they were told */
+    uint8_t part;            /* rows.c: enum part, what becomes of the message */
+    uint8_t type;            /* of the message */
+    uint32_t left;           /* bytes of its body */
+    uint8_t fixed[8];        /* a number of several bytes that is not whole yet */
     uint8_t fixed_length;
-    struct bytes columns, names;
-    size_t columns_length, column; /* how many; which one is next */
+    struct bytes gathered; /* a body that is not whole yet */
+    struct rows_columns columns;
+    uint64_t told; /* bytes of JSON, before this rows_take */
+    size_t begin;  /* of this rows_take's in out */
+    /* of the row */
+    size_t column; /* that is next */
+    bool is_begun, is_cell_told, is_in_cell, is_cell_hidden;
     uint32_t cell_left;
-    bool is_in_cell, is_cell_told;
+    struct rows_error error;
+    bool is_error_begun;
     struct cell cell;
-    uint32_t fields_seen; /* of the error, bit by bit as in the table */
-    uint8_t field;        /* 1 + which one is being told */
-    char tag[ROWS_TAG_MOST];
+    char tag[ROWS_TAG_MOST]; /* of CommandComplete */
+    char line[32];           /* how a line of NDJSON begins */
 };
 
 void rows_begin(struct rows *rows, const struct rows_options *options);
@@ -140,6 +144,12 @@ enum rows_sight rows_take(struct rows *rows, struct slice in, size_t *used,
 bool rows_refuse(struct rows *rows, enum rows_sight why, struct bytes *out) MUST_CHECK;
 bool rows_refuse_as(struct rows *rows, const char *sqlstate, const char *message,
                     struct bytes *out) MUST_CHECK;
+
+/* Of the error, weir's own or the server's; "" if there is none. */
+static inline const char *rows_sqlstate(const struct rows *rows)
+{
+    return rows->error.sqlstate;
+}
 
 static inline bool rows_is_over(const struct rows *rows)
 {
