@@ -93,7 +93,9 @@ enum rows_sight {
     ROWS_TOO_LARGE, /* bytes */
     ROWS_COPY_IN,   /* the server waits for CopyFail, and for a Sync behind it */
     ROWS_COPY_OUT,  /* what it sends now is not told */
-    ROWS_BROKEN,    /* not PostgreSQL, or not of one query: never use the connection again */
+    /* Not PostgreSQL, or not of one query: never use the connection again. A result that is over
+     * already stands. */
+    ROWS_BROKEN,
 };
 
 enum rows_state { ROWS_WAITING, ROWS_TELLING, ROWS_COMPLETE, ROWS_FAILING, ROWS_OVER };
