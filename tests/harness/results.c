@@ -75,14 +75,16 @@ static int tell(const struct bytes *in, const char *form, size_t piece)
     size_t at = 0, used;
 
     rows_begin(&rows, &options);
-    while (at < in->length && (sight == ROWS_MORE || sight == ROWS_FAILED)) {
+    while (at < in->length && sight != ROWS_READY && sight != ROWS_BROKEN) {
         size_t left = in->length - at;
 
         sight =
             rows_take(&rows, (struct slice){in->at + at, left < piece ? left : piece}, &used, &out);
         at += used;
-        if (sight == ROWS_FAILED && options.form == ROWS_NEON)
+        if (sight >= ROWS_FAILED && options.form == ROWS_NEON)
             out.length = 0;
+        if (sight > ROWS_FAILED && !rows_refuse(&rows, sight, &out))
+            return 6;
     }
     if (sight != ROWS_READY || at != in->length || out.failed)
         return 5;

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from harness import pooler
-from harness.wire import Wire
+from harness.wire import SYNC, Wire, copy_fail
 
 pytestmark = pytest.mark.weir_only
 
@@ -109,8 +109,8 @@ def answer(postgres, translate):
     wire = Wire(postgres.port)
     wire.login("ana", DateStyle="ISO")
 
-    def ask(sql, params=()):
-        wire.send(translate("ask", given=json.dumps({"sql": sql, "params": params}).encode()))
+    def ask(sql, params=(), behind=b""):
+        wire.send(translate("ask", given=json.dumps({"sql": sql, "params": params}).encode()), behind)
         return b"".join(each.kind.encode() + struct.pack("!i", len(each.payload) + 4) + each.payload
                         for each in wire.read_until("Z"))
 
@@ -221,6 +221,20 @@ def test_what_cannot_be_committed_has_failed(answer, translate):
         assert told["rows"] == [{"n": 2}]
     finally:
         answer("drop table once")
+
+
+def test_copy_is_refused(answer, translate):
+    """For COPY FROM STDIN a server overlooks the Sync that was sent ahead: it wants another behind CopyFail."""
+    answer("create temp table copied (n int)")
+    for sql, word, behind in [("copy copied to stdout", "TO STDOUT", b""),
+                              ("copy (select generate_series(1, 1000)) to stdout", "TO STDOUT", b""),
+                              ("copy copied from stdin", "FROM STDIN", copy_fail("no") + SYNC)]:
+        said = answer(sql, behind=behind)
+        for form in ("neon", "db"):
+            told = json.loads(translate(form, "3", given=said))
+            error = told if form == "neon" else told["error"]
+            assert error["message"] == f"COPY {word} is not possible over HTTP"
+    assert json.loads(translate("db", "3", given=answer("select 1 as n")))["rows"] == [{"n": 1}]
 
 
 def test_many_columns_and_a_large_value(answer, translate):
