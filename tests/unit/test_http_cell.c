@@ -84,6 +84,8 @@ static const struct {
     {BOOL, "x", "\"x\""},
     {INT4, "", "\"\""},
     {INT4, "1 2", "\"1 2\""},
+    {INT4, "NULL", "\"NULL\""},
+    {INT4_ARRAY, "{\"NULL\"}", "[\"NULL\"]"},
     {INT4, "007", "\"007\""},
     {INT4, "1" HUNDRED HUNDRED, "\"1" HUNDRED HUNDRED "\""},
     {JSON, "", "\"\""},

@@ -144,6 +144,8 @@ Test(http_query, what_cannot_be_said_is_not_begun)
     huge.length = SIZE_MAX;
     cr_assert_eq(extended_add_query(&out, SLICE("x"), &huge, 1), ERR_PROTOCOL);
     cr_assert_eq(extended_add_query(&out, huge, NULL, 0), ERR_PROTOCOL);
+    huge.length = EXTENDED_MESSAGE_MOST - 4;
+    cr_assert_eq(extended_add_query(&out, huge, NULL, 0), ERR_PROTOCOL);
     cr_assert_eq(out.length, 0);
     cr_assert_eq(extended_add_query(&out, SLICE("x"), params, EXTENDED_PARAMS_MOST), ERR_OK);
     free(params);

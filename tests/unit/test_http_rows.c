@@ -203,6 +203,16 @@ Test(http_rows, of_columns_with_one_name_an_object_has_the_last)
                    "{\"i\":7,\"done\":{\"command\":\"SELECT\",\"row_count\":1}}\n");
 }
 
+/* These two have the same hash. */
+Test(http_rows, columns_with_other_names_are_other_columns)
+{
+    describes("l3vu:23 2tea:23");
+    says_row("1", "2");
+    completes("SELECT 1");
+    is_told(db, "{\"fields\":[{\"name\":\"l3vu\",\"type\":23},{\"name\":\"2tea\",\"type\":23}],"
+                "\"rows\":[{\"l3vu\":1,\"2tea\":2}],\"command\":\"SELECT\",\"row_count\":1}");
+}
+
 Test(http_rows, names_may_be_anything)
 {
     is_bound();

@@ -60,10 +60,10 @@ enum err extended_add_query(struct bytes *out, struct slice sql, const struct sl
 
     if (count > EXTENDED_PARAMS_MOST || sql.length > EXTENDED_MESSAGE_MOST)
         return ERR_PROTOCOL;
-    if (sql.length > 0 && memchr(sql.at, 0, sql.length) != NULL)
-        return ERR_PROTOCOL;
     bind = length_of(params, count);
     if (parse > EXTENDED_MESSAGE_MOST - 4 || bind > EXTENDED_MESSAGE_MOST - 4)
+        return ERR_PROTOCOL;
+    if (sql.length > 0 && memchr(sql.at, 0, sql.length) != NULL)
         return ERR_PROTOCOL;
 
     add_head(out, WIRE_PARSE, parse);
