@@ -59,19 +59,15 @@ static inline size_t character_length(const uint8_t *at, const uint8_t *end)
 
 static void add_escape(uint8_t byte, struct bytes *out)
 {
-    static const char hex[] = "0123456789abcdef";
-    static const char letters[0x20] = {
+    static const uint8_t hex[] = "0123456789abcdef";
+    static const uint8_t letters[0x20] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-    char escape[] = {'\\', 'u', '0', '0', 0, 0};
+    uint8_t letter = byte < 0x20 ? letters[byte] : byte;
 
-    if (byte >= 0x20 || letters[byte] != 0) {
-        escape[1] = byte >= 0x20 ? (char)byte : letters[byte];
-        bytes_add(out, escape, 2);
-        return;
-    }
-    escape[4] = hex[byte >> 4];
-    escape[5] = hex[byte & 15];
-    bytes_add(out, escape, sizeof(escape));
+    if (letter != 0)
+        bytes_add(out, (uint8_t[]){'\\', letter}, 2);
+    else
+        bytes_add(out, (uint8_t[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]}, 6);
 }
 
 static void add_changed(uint8_t byte, bool is_inline, struct bytes *out)
