@@ -1,8 +1,9 @@
 /*
  * proxy/fronts/http/extended.h - a query and its parameters as messages of the extended protocol.
  *
- *      struct slice params[] = {SLICE("1"), {NULL, 0}};          the second is NULL
- *      e = extended_add_query(&out, sql, params, 2);             ...and rows.h reads the answer
+ *      struct slice params[] = {SLICE("1"), {NULL, 0}};          the second is NULL; "" is
+ * SLICE("") e = extended_add_query(&out, sql, params, 2);             ...and rows.h reads the
+ * answer
  *
  * Parse, Bind, Describe (the portal), Execute, Sync, all unnamed: parameters and results in text
  * format, the parameters' types left to the server. How many a statement has the server knows, and

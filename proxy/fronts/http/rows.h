@@ -1,12 +1,12 @@
 /*
  * proxy/fronts/http/rows.h - the result of one query: PostgreSQL's messages in, JSON out.
  *
- *      rows_begin(&rows, &options);                           and rows_fini at the end of all
- *      switch (rows_take(&rows, in, &used, &out)) {           in: what the server said, in any
- * pieces case ROWS_MORE:         show what comes next case ROWS_READY:        told; behind used is
- * the next query's. rows.status: I, T or E case ROWS_FAILED:       the query failed; show what is
- * behind used: it is the error case ROWS_TOO_MANY, ROWS_TOO_LARGE, ROWS_COPY_IN, ROWS_COPY_OUT,
- * ROWS_BROKEN: rows_refuse(&rows, e, &out)                        an error of weir's own ends it
+ *      rows_begin(&rows, &options);                      and rows_fini at the end of all
+ *      switch (e = rows_take(&rows, in, &used, &out)) {  in: what the server said, in any pieces
+ *      case ROWS_MORE:      show what comes next
+ *      case ROWS_READY:     all is told; what is behind used is the next query's
+ *      case ROWS_FAILED:    the query failed; show what is behind used, which is the error
+ *      default:             a limit, or what cannot be: rows_refuse(&rows, e, &out) tells it
  *      }
  *
  * For what comes from Parse, Bind, Describe (the portal), Execute and Sync in text format, so one
