@@ -92,8 +92,8 @@ struct ask {
     enum ask_rows rows;
     uint64_t max_rows, max_bytes; /* what was said, never more than configured; 0: no limit */
 
-    struct ask_login login; /* of ask_login_read */
-    struct slice token;     /* Upstash's ?_token=; length 0: none */
+    struct ask_login login; /* of ask_sql_login */
+    struct slice token;     /* of ask_rest_token; length 0: none */
     struct document document;
 };
 
@@ -133,15 +133,18 @@ enum err ask_sql_login(struct ask *ask, struct slice connection_string, bool has
 
 enum ask_rest_kind { ASK_REST_ONE, ASK_REST_PIPELINE, ASK_REST_MULTI_EXEC };
 
-/* POST /, /pipeline and /multi-exec; the latter's mode is ASK_TRANSACTION. query is what stands
- * behind the ? of the URL, without it. */
-enum err ask_rest(struct ask *ask, enum ask_rest_kind kind, struct slice query, struct slice body,
+/* Reads ?_token= of a URL's query, what stands behind its ?, into ask->token. */
+enum err ask_rest_token(struct ask *ask, struct slice query, struct ask_error *error) MUST_CHECK;
+
+/* POST /, /pipeline and /multi-exec; the latter's mode is ASK_TRANSACTION. */
+enum err ask_rest(struct ask *ask, enum ask_rest_kind kind, struct slice body,
                   const struct ask_limits *limits, struct ask_error *error) MUST_CHECK;
 
 /* /set/foo/bar?EX=100&_token=...: path, then body unless it is empty, then query's names and
- * values. What SUBSCRIBE, PSUBSCRIBE and MONITOR have for a body says nothing. */
+ * values but for the token. What SUBSCRIBE, PSUBSCRIBE and MONITOR have for a body says nothing.
+ * A value that is empty is none: ?NX= is NX. */
 enum err ask_rest_path(struct ask *ask, struct slice path, struct slice query, struct slice body,
-                       struct ask_error *error) MUST_CHECK;
+                       const struct ask_limits *limits, struct ask_error *error) MUST_CHECK;
 
 /* ---- what is said ------------------------------------------------------------------------ */
 

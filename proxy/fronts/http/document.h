@@ -13,7 +13,7 @@
  * number, where that number stands in the body: a json_integer is a place, and nothing else.
  *
  * What comes is refused unless it is one JSON value, of valid UTF-8, of DOCUMENT_DEEPEST
- * levels at most, and no object has a key twice. RFC 8259.
+ * levels and DOCUMENT_MOST_VALUES values at most, and no object has a key twice. RFC 8259.
  *
  * Ownership: one document_free for all, also after a failure. Slices given are lent until
  * then, and so is the body to document_read.
@@ -29,7 +29,11 @@
 #include "base/contract.h"
 #include "base/err.h"
 
-enum { DOCUMENT_DEEPEST = 64, DOCUMENT_WHY = 200 };
+enum {
+    DOCUMENT_DEEPEST = 64,
+    DOCUMENT_MOST_VALUES = 1000 * 1000, /* each takes a hundred bytes, be it written in two */
+    DOCUMENT_WHY = 240,
+};
 
 struct document_chunk;
 
@@ -56,8 +60,10 @@ struct slice document_number(const struct document *document, const json_t *valu
 /* Gives a value as PostgreSQL takes it for a text parameter: strings, numbers and booleans as
  * they are, objects as JSON, arrays as array literals, with the quotes of those: {"a",NULL}.
  * NULL is at = NULL. ERR_NO_MEMORY. */
-enum err document_text(struct document *document, const json_t *value,
-                       struct slice *text) MUST_CHECK;
+enum err document_text(struct document *document, json_t *value, struct slice *text) MUST_CHECK;
+
+/* Adds text as a JSON string, quotes and all; what is not UTF-8 becomes U+FFFD. */
+void document_quote(struct slice text, struct bytes *out);
 
 /* What a value is, for people: "a number", "an object". */
 const char *document_kind(const json_t *value);

@@ -25,7 +25,8 @@
  * token is not what he thinks. Open has one more enemy: a page in a browser of this machine. It
  * may send requests to 127.0.0.1 without asking anybody, and by a name of its own that leads
  * there (DNS rebinding). So there a request is refused whose Host is a name other than
- * localhost, or whose Origin is another than that Host and not among cors_origins.
+ * localhost. And it is refused, there and with Basic, which browsers remember and send along,
+ * if its Origin is another than that Host and not among cors_origins.
  *
  * A password takes milliseconds on a thread, whether the user exists or not, and HTTP sends it
  * each time: those found right are remembered for WHO_REMEMBERED, as a digest under a key that
@@ -109,7 +110,7 @@ void who_fini(struct who *who);
 enum who_verdict who_decide(struct who *who, const struct who_asks *asks, uint64_t now,
                             struct who_answer *answer) MUST_CHECK;
 
-/* Whether it may use that database, which terms_look_up knows or not. */
+/* Whether it may use that database, be there one of that name or not. */
 bool who_may_use(const struct who_answer *answer, const char *database);
 
 /* Touches nothing but the check. */
