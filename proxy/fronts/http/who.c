@@ -118,6 +118,7 @@ static void use_database(const struct config *config, struct slice said, struct 
         config->http.database != NULL ? config->http.database : only_database(config);
     size_t size = sizeof(answer->database);
 
+    REQUIRE(said.length < size); /* cut, it might be another's name */
     if (said.length > 0)
         snprintf(answer->database, size, "%.*s", (int)said.length, (const char *)said.at);
     else if (answer->token == NULL ||
