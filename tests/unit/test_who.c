@@ -216,6 +216,21 @@ Test(who, nobody_is_let_in_without_a_proof)
     is_told(&asks, "web user=ana database=shop redis=cache");
 }
 
+Test(who, a_stranger_is_refused_before_his_body_is_taken)
+{
+    struct who_asks asks = {.door = WHO_DB};
+
+    serve(TOKENS);
+    cr_assert(who_refuses(&who, &asks, now, &answer));
+    cr_assert_eq(answer.status, 401);
+    asks = with_password("ana:perhaps");
+    cr_assert_not(who_refuses(&who, &asks, now, &answer));
+    asks = with_header(WHO_DB, "Bearer " TOKEN_WEB);
+    cr_assert_not(who_refuses(&who, &asks, now, &answer));
+    cr_assert_eq(who.let_in, 0);
+    cr_assert_eq(who.refused, 1);
+}
+
 /* ---- passwords --------------------------------------------------------------------------- */
 
 Test(who, a_password_is_checked_as_at_a_login)

@@ -1,40 +1,36 @@
 #include "proxy/fronts/http/throttle.h"
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { BUCKETS = THROTTLE_ROOM / THROTTLE_WAYS, MOST_DOUBLINGS = 16 };
 
 /* ---- whom -------------------------------------------------------------------------------- */
 
-static uint64_t key_of_ipv6(const struct in6_addr *address)
+static uint64_t key_of_ipv4(const uint8_t ip[4])
 {
-    uint64_t key;
-    uint32_t mapped;
+    return (uint64_t)1 << 32 | bytes_u32(ip);
+}
 
-    if (IN6_IS_ADDR_V4MAPPED(address)) {
-        memcpy(&mapped, address->s6_addr + 12, sizeof(mapped));
-        return (uint64_t)1 << 32 | mapped;
-    }
-    memcpy(&key, address->s6_addr, sizeof(key));
+static uint64_t key_of_ipv6(const uint8_t ip[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* ::ffff:1.2.3.4 */
+    uint64_t key;
+
+    if (memcmp(ip, mapped, sizeof(mapped)) == 0)
+        return key_of_ipv4(ip + sizeof(mapped));
+    memcpy(&key, ip, sizeof(key));
     return key != 0 ? key : 1; /* ::1 and its like */
 }
 
-struct throttle_peer throttle_peer(const struct sockaddr *address)
+struct throttle_peer throttle_peer(const struct peer *peer)
 {
-    struct throttle_peer peer = {0};
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-
-    if (address != NULL && address->sa_family == AF_INET) {
-        memcpy(&ipv4, address, sizeof(ipv4));
-        peer.key = (uint64_t)1 << 32 | ipv4.sin_addr.s_addr;
-    } else if (address != NULL && address->sa_family == AF_INET6) {
-        memcpy(&ipv6, address, sizeof(ipv6));
-        peer.key = key_of_ipv6(&ipv6.sin6_addr);
-    }
-    return peer;
+    if (peer->family == AF_INET)
+        return (struct throttle_peer){key_of_ipv4(peer->ip)};
+    if (peer->family == AF_INET6)
+        return (struct throttle_peer){key_of_ipv6(peer->ip)};
+    return (struct throttle_peer){0};
 }
 
 /* ---- where it is kept -------------------------------------------------------------------- */

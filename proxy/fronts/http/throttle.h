@@ -1,9 +1,10 @@
 /*
  * proxy/fronts/http/throttle.h - who guesses passwords waits, and longer each time.
  *
- *      wait_ms = throttle_wait(&throttle, &address, now);
+ *      who = throttle_peer(exchange_peer(exchange));
+ *      wait_ms = throttle_wait(&throttle, who, now);
  *      if (wait_ms > 0) ...                        429, Retry-After: and nothing is checked
- *      if (!is_right) throttle_fail(&throttle, &address, now);
+ *      if (!is_right) throttle_fail(&throttle, who, now);
  *
  * The first THROTTLE_FREE wrong answers of an address cost nothing; the next 1 s, then 2, 4, up
  * to THROTTLE_LONGEST. What is right does not take that back: who has one password of his own
@@ -20,9 +21,9 @@
 #define PROXY_FRONTS_HTTP_THROTTLE_H
 
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/contract.h"
+#include "drivers/peer.h"
 
 enum {
     THROTTLE_FREE = 3,
@@ -33,7 +34,7 @@ enum {
     THROTTLE_WAYS = 8, /* of a bucket */
 };
 
-/* Of whom: eight bytes that are the same for all addresses of one peer. */
+/* Eight bytes that are the same for all addresses of one peer. */
 struct throttle_peer {
     uint64_t key; /* 0: a Unix socket, or nobody knows */
 };
@@ -49,7 +50,7 @@ struct throttle {
     struct throttle_entry entries[THROTTLE_ROOM];
 };
 
-struct throttle_peer throttle_peer(const struct sockaddr *address);
+struct throttle_peer throttle_peer(const struct peer *peer);
 
 /* How long this peer has to wait from now on; 0: not at all. */
 uint64_t throttle_wait(const struct throttle *throttle, struct throttle_peer peer, uint64_t now);

@@ -498,3 +498,20 @@ enum who_verdict who_decide(struct who *who, const struct who_asks *asks, uint64
     return refuse(who, answer, UNAUTHORIZED,
                   asks->door == WHO_DB ? "a token or a password is needed" : "a token is needed");
 }
+
+bool who_refuses(struct who *who, const struct who_asks *asks, uint64_t now,
+                 struct who_answer *answer)
+{
+    switch (who_decide(who, asks, now, answer)) {
+    case WHO_REFUSED:
+        return true;
+    case WHO_CHECK:
+        who_check_free(answer->check);
+        break;
+    case WHO_LET_IN:
+        who->let_in--; /* it will be */
+        break;
+    }
+    *answer = (struct who_answer){0};
+    return false;
+}

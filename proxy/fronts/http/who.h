@@ -110,6 +110,11 @@ void who_fini(struct who *who);
 enum who_verdict who_decide(struct who *who, const struct who_asks *asks, uint64_t now,
                             struct who_answer *answer) MUST_CHECK;
 
+/* Before the body is taken: whether who_decide would refuse it at once, and as what. If not, it is
+ * to be decided when the body is there. */
+bool who_refuses(struct who *who, const struct who_asks *asks, uint64_t now,
+                 struct who_answer *answer) MUST_CHECK;
+
 /* Whether it may use that database, be there one of that name or not. */
 bool who_may_use(const struct who_answer *answer, const char *database);
 
