@@ -271,7 +271,7 @@ bool config_http_token_database(const struct config_http_token *token, char *nam
     while (next_item(&list, item)) {
         if (strcmp(item, "*") == 0 || strlen(item) >= size)
             continue;
-        strcpy(name, item);
+        memcpy(name, item, strlen(item) + 1);
         return true;
     }
     return false;

@@ -103,17 +103,17 @@ static void try_login(struct ask *ask, struct slice text)
 static void try_path(struct ask *ask, struct slice text, size_t path, size_t query)
 {
     struct ask_error error = {0};
-    struct slice parts[3];
+    struct ask_rest_parts parts;
 
     path = path < text.length ? path : text.length;
-    parts[0] = (struct slice){text.at, path};
+    parts.path = (struct slice){text.at, path};
     text = (struct slice){text.at + path, text.length - path};
     query = query < text.length ? query : text.length;
-    parts[1] = (struct slice){text.at, query};
-    parts[2] = (struct slice){text.at + query, text.length - query};
-    if (ask_rest_token(ask, parts[1], &error) != ERR_OK)
+    parts.query = (struct slice){text.at, query};
+    parts.body = (struct slice){text.at + query, text.length - query};
+    if (ask_rest_token(ask, parts.query, &error) != ERR_OK)
         check_error(&error, ASK_SAYS_ERROR);
-    check(ask, ask_rest_path(ask, parts[0], parts[1], parts[2], &limits, &error), &error);
+    check(ask, ask_rest_path(ask, &parts, &limits, &error), &error);
 }
 
 static void try_body(struct ask *ask, uint8_t what, struct slice body)

@@ -35,11 +35,10 @@ static enum err pipeline(void)
 
 static enum err path(void)
 {
+    const struct ask_rest_parts parts = {SLICE("/a/b"), SLICE("c=d"), SLICE("e")};
     enum err e = ask_rest_token(&ask, SLICE("_token=x"), &error);
 
-    return e != ERR_OK
-               ? e
-               : ask_rest_path(&ask, SLICE("/a/b"), SLICE("c=d"), SLICE("e"), &none, &error);
+    return e != ERR_OK ? e : ask_rest_path(&ask, &parts, &none, &error);
 }
 
 Test(ask_memory, want_of_memory_is_told_wherever_it_comes)

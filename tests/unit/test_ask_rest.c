@@ -76,6 +76,13 @@ Test(ask_rest, a_pipeline_has_a_limit)
 
 /* ---- paths ------------------------------------------------------------------------------- */
 
+static const char *read_path(const char *path, const char *query, const char *body)
+{
+    struct ask_rest_parts parts = {slice_of(path), slice_of(query), slice_of(body)};
+
+    return told(ask_rest_path(&ask, &parts, &none, &error));
+}
+
 Test(ask_rest, a_command_may_stand_in_the_url)
 {
     static const struct {
@@ -100,8 +107,7 @@ Test(ask_rest, a_command_may_stand_in_the_url)
     char expected[200];
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        const char *got = told(ask_rest_path(&ask, slice_of(rows[i].path), slice_of(rows[i].query),
-                                             slice_of(rows[i].body), &none, &error));
+        const char *got = read_path(rows[i].path, rows[i].query, rows[i].body);
 
         snprintf(expected, sizeof(expected), "pipeline continue: %s", rows[i].expected);
         cr_assert_str_eq(got, expected, "%s: %s", rows[i].path, got);
@@ -120,8 +126,7 @@ Test(ask_rest, a_url_that_says_nothing_or_not_well_is_refused)
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        const char *got = told(ask_rest_path(&ask, slice_of(rows[i][0]), slice_of(rows[i][1]),
-                                             slice_of("body"), &none, &error));
+        const char *got = read_path(rows[i][0], rows[i][1], "body");
 
         cr_assert_str_eq(got, rows[i][2], "%s: %s", rows[i][0], got);
     }

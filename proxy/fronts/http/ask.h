@@ -140,10 +140,15 @@ enum err ask_rest_token(struct ask *ask, struct slice query, struct ask_error *e
 enum err ask_rest(struct ask *ask, enum ask_rest_kind kind, struct slice body,
                   const struct ask_limits *limits, struct ask_error *error) MUST_CHECK;
 
+/* As they came; the query is what stands behind the ?, without it. */
+struct ask_rest_parts {
+    struct slice path, query, body;
+};
+
 /* /set/foo/bar?EX=100&_token=...: path, then body unless it is empty, then query's names and
  * values but for the token. What SUBSCRIBE, PSUBSCRIBE and MONITOR have for a body says nothing.
  * A value that is empty is none: ?NX= is NX. */
-enum err ask_rest_path(struct ask *ask, struct slice path, struct slice query, struct slice body,
+enum err ask_rest_path(struct ask *ask, const struct ask_rest_parts *parts,
                        const struct ask_limits *limits, struct ask_error *error) MUST_CHECK;
 
 /* ---- what is said ------------------------------------------------------------------------ */

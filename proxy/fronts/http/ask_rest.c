@@ -185,11 +185,11 @@ static enum err add_pairs(const struct ask_reading *reading, struct slice text)
     return e;
 }
 
-enum err ask_rest_path(struct ask *ask, struct slice path, struct slice query, struct slice body,
+enum err ask_rest_path(struct ask *ask, const struct ask_rest_parts *parts,
                        const struct ask_limits *limits, struct ask_error *error)
 {
     struct ask_reading reading = {ask, limits, error, "ERR ", ""};
-    size_t most = count(path, '/') + 2 + 2 * (count(query, '&') + 1);
+    size_t most = count(parts->path, '/') + 2 + 2 * (count(parts->query, '&') + 1);
     enum err e = ask_make_queries(&reading, 1);
 
     take_limits(ask, limits);
@@ -198,11 +198,11 @@ enum err ask_rest_path(struct ask *ask, struct slice path, struct slice query, s
     ask->queries->arguments = document_room(&ask->document, most * sizeof(struct slice));
     if (ask->queries->arguments == NULL)
         return ask_no_memory(error);
-    e = add_path(&reading, path);
+    e = add_path(&reading, parts->path);
     if (e != ERR_OK)
         return e;
     if (ask->queries->arguments_length == 0)
         return ask_refuse(error, BAD_REQUEST, "ERR empty command");
-    add_body(ask->queries, body);
-    return add_pairs(&reading, query);
+    add_body(ask->queries, parts->body);
+    return add_pairs(&reading, parts->query);
 }
