@@ -81,3 +81,19 @@ Test(throttle, a_flood_of_addresses_does_not_make_the_worst_forgotten)
     }
     cr_assert_eq(waits("10.0.0.1", 1), 29999);
 }
+
+Test(throttle, what_was_right_after_all_is_forgiven)
+{
+    cr_assert_not(throttle_suspects(&throttle, at("10.0.0.1"), 9));
+    fail("10.0.0.1", 2, 9);
+    cr_assert_not(throttle_suspects(&throttle, at("10.0.0.1"), 9));
+    fail("10.0.0.1", 3, 9);
+    cr_assert(throttle_suspects(&throttle, at("10.0.0.1"), 9));
+    cr_assert_eq(waits("10.0.0.1", 9), 2000);
+    throttle_forgive(&throttle, at("10.0.0.1"), 5000);
+    cr_assert_eq(waits("10.0.0.1", 5000), 0);
+    fail("10.0.0.1", 1, 5000);
+    cr_assert_eq(waits("10.0.0.1", 5000), 2000);
+    throttle_forgive(&throttle, at("10.0.0.2"), 5000); /* nobody: nothing happens */
+    cr_assert_eq(waits("10.0.0.2", 5000), 0);
+}

@@ -348,6 +348,26 @@ Test(who, who_guesses_has_to_wait_and_nothing_is_checked_meanwhile)
     is_told(&wrong, "429 in 2s");
 }
 
+Test(who, many_guesses_at_once_are_as_many_guesses)
+{
+    struct who_asks wrong = with_password("ana:guess"), right;
+    struct who_check *check;
+
+    serve("");
+    for (int i = 0; i < 3; i++)
+        is_told(&wrong, "401 password authentication failed");
+    right = with_password("ana:open sesame");
+    cr_assert_not(who_refuses(&who, &right, now, &answer)); /* which counts nothing */
+    cr_assert_eq(who_decide(&who, &right, now, &answer), WHO_CHECK);
+    check = answer.check;
+    is_told(&right, "429 in 1s"); /* the first is not known to be right yet */
+    who_check_run(check);
+    cr_assert_eq(who_checked(&who, check, now, &answer), WHO_LET_IN);
+    wrong = with_password("ana:other");
+    is_told(&wrong, "401 password authentication failed");
+    is_told(&wrong, "429 in 1s");
+}
+
 Test(who, who_guesses_tokens_has_to_wait_too)
 {
     serve(TOKENS);

@@ -1,6 +1,5 @@
 #include "proxy/fronts/http/throttle.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -116,4 +115,24 @@ void throttle_fail(struct throttle *throttle, struct throttle_peer peer, uint64_
     if (entry->failures < UINT32_MAX)
         entry->failures++;
     entry->failed_at = now;
+}
+
+bool throttle_suspects(const struct throttle *throttle, struct throttle_peer peer, uint64_t now)
+{
+    const struct throttle_entry *entry = find(throttle, peer.key, now);
+
+    return entry != NULL && entry->failures >= THROTTLE_FREE;
+}
+
+/* And its wait is over: whoever was in this one's way may try. */
+void throttle_forgive(struct throttle *throttle, struct throttle_peer peer, uint64_t now)
+{
+    struct throttle_entry *entry = (struct throttle_entry *)find(throttle, peer.key, now);
+    uint64_t delay;
+
+    if (entry == NULL)
+        return;
+    entry->failures--;
+    delay = delay_after(entry->failures);
+    entry->failed_at = now > delay ? now - delay : 0;
 }

@@ -20,6 +20,7 @@
 #ifndef PROXY_FRONTS_HTTP_THROTTLE_H
 #define PROXY_FRONTS_HTTP_THROTTLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/contract.h"
@@ -55,5 +56,10 @@ struct throttle_peer throttle_peer(const struct peer *peer);
 /* How long this peer has to wait from now on; 0: not at all. */
 uint64_t throttle_wait(const struct throttle *throttle, struct throttle_peer peer, uint64_t now);
 void throttle_fail(struct throttle *throttle, struct throttle_peer peer, uint64_t now);
+
+/* Whether its next failure makes it wait. Then a check that takes time is counted as failed when it
+ * begins, or many at once would be as many guesses; it is forgiven if it was right after all. */
+bool throttle_suspects(const struct throttle *throttle, struct throttle_peer peer, uint64_t now);
+void throttle_forgive(struct throttle *throttle, struct throttle_peer peer, uint64_t now);
 
 #endif

@@ -27,7 +27,7 @@ struct who_check {
     const char *secret; /* NULL: there is nobody of that name */
     uint8_t digest[WHO_KEY_SIZE];
     struct throttle_peer peer;
-    bool is_true;
+    bool is_true, is_counted; /* as a failure, until it is known */
     size_t password_length;
     uint8_t password[];
 };
@@ -275,8 +275,12 @@ enum who_verdict who_checked(struct who *who, struct who_check *check, uint64_t 
     enum who_verdict verdict;
 
     if (check->is_true) {
+        if (check->is_counted)
+            throttle_forgive(&who->throttle, check->peer, now);
         remember(who, check->digest, now);
         verdict = let_user_in(who, check, answer);
+    } else if (check->is_counted) {
+        verdict = refuse(who, answer, UNAUTHORIZED, "password authentication failed");
     } else {
         verdict = refuse_wrong(who, check->peer, now, answer, "password authentication failed");
     }
@@ -477,8 +481,8 @@ static enum who_verdict decide_token(struct who *who, const struct who_asks *ask
     return refuse_wrong(who, asks->peer, now, answer, "there is no such token");
 }
 
-enum who_verdict who_decide(struct who *who, const struct who_asks *asks, uint64_t now,
-                            struct who_answer *answer)
+static enum who_verdict decide(struct who *who, const struct who_asks *asks, uint64_t now,
+                               struct who_answer *answer)
 {
     const struct proof said = {asks->user, asks->password};
     struct slice basic = asks->authorization, token;
@@ -499,10 +503,22 @@ enum who_verdict who_decide(struct who *who, const struct who_asks *asks, uint64
                   asks->door == WHO_DB ? "a token or a password is needed" : "a token is needed");
 }
 
+enum who_verdict who_decide(struct who *who, const struct who_asks *asks, uint64_t now,
+                            struct who_answer *answer)
+{
+    enum who_verdict verdict = decide(who, asks, now, answer);
+
+    if (verdict == WHO_CHECK && throttle_suspects(&who->throttle, asks->peer, now)) {
+        throttle_fail(&who->throttle, asks->peer, now);
+        answer->check->is_counted = true;
+    }
+    return verdict;
+}
+
 bool who_refuses(struct who *who, const struct who_asks *asks, uint64_t now,
                  struct who_answer *answer)
 {
-    switch (who_decide(who, asks, now, answer)) {
+    switch (decide(who, asks, now, answer)) {
     case WHO_REFUSED:
         return true;
     case WHO_CHECK:
