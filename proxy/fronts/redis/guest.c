@@ -384,6 +384,7 @@ void guest_accept(struct upstream *upstream, uv_stream_t *listener)
     guest->id = ++door->next_id;
     guest->since = door_now(door);
     follow_init(&guest->follow);
+    guest->follow.db = upstream->config->url.database;
     list_push_back(&door->guests[GUEST_RESTING], &guest->link);
     e = stream_accept(&guest->stream, door->with.streams, &stream_events, listener);
     if (e != ERR_OK) {

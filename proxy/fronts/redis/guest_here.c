@@ -251,6 +251,7 @@ static void reset(struct guest *guest)
     guest->identity = upstream_first_identity(guest->upstream);
     shared_join(NULL, guest);
     follow_init(&guest->follow);
+    guest->follow.db = guest->upstream->config->url.database;
     free(guest->name);
     guest->name = NULL;
 }
