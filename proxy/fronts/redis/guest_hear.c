@@ -39,12 +39,12 @@ static void hear_ours(struct guest *guest, const struct trunk_run *run)
         guest_due(guest);
         return;
     }
-    guest_read_error(run->first, words);
+    guest_hear_error(run->first, words);
     dedicated_leave(guest, POOL_LEFT_UNKNOWN);
     guest_refused(guest, ERR_NO_DATABASE, "", words);
 }
 
-void guest_read_error(struct slice first, char words[TRUNK_FIRST])
+void guest_hear_error(struct slice first, char words[TRUNK_FIRST])
 {
     memcpy(words, first.at + 1, first.length - 1);
     words[first.length - 1] = '\0';
@@ -116,7 +116,7 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
     guest_settle(guest);
 }
 
-void guest_tell(struct guest *guest, struct slice bytes)
+void guest_hear_message(struct guest *guest, struct slice bytes)
 {
     if (!guest->is_mid) {
         guest_write(guest, bytes);
@@ -127,7 +127,7 @@ void guest_tell(struct guest *guest, struct slice bytes)
         guest_end(guest, err_text(ERR_NO_MEMORY));
 }
 
-size_t guest_queued(const struct guest *guest)
+size_t guest_hear_queued(const struct guest *guest)
 {
     return stream_queued(&guest->stream) + guest->held.length;
 }
