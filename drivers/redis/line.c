@@ -205,6 +205,9 @@ void line_flush(struct line *line)
         bytes_free(&line->out);
     else
         bytes_clear(&line->out);
+    /* What the socket took at once, its stream does not tell. */
+    if (line->state == LINE_OPEN && !line->is_lost && stream_queued(&line->stream) == 0)
+        line->events->drained(line);
 }
 
 void line_flush_all(struct line_home *home)

@@ -66,9 +66,8 @@ static void open_line(struct dedicated *dedicated, struct pool_server *server)
     struct connect_target target = upstream_target(dedicated->identity, 0, dedicated->protocol);
     struct line *line;
 
-    target.client_name = (struct slice){0}; /* its guest might ask for it, and has no such name */
+    target.client_name = (struct slice){0}; /* inside MULTI, CLIENT GETNAME is answered by Redis */
     line = line_open(&door->lines, &target, &line_events, dedicated, server);
-
     if (line == NULL) {
         pool_lost(dedicated->pool, server, door_now(door));
         return;

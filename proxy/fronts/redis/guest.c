@@ -101,6 +101,8 @@ void guest_settle(struct guest *guest)
         enter(guest, state);
     if (guest->has_ended && is_cut_off(guest))
         guest_leave(guest);
+    if (guest->has_ended && state == GUEST_BLIND && !guest->has_rest)
+        guest_close(guest); /* it ended before it became blind */
     if (state == GUEST_WAITING || state == GUEST_WORKING || state == GUEST_BLIND)
         return;
     if (guest->has_ended && !link_is_linked(&guest->due) && !must_read(guest))
@@ -316,6 +318,7 @@ static void on_ended(struct stream *stream, enum err why)
 
     guest->has_ended = true;
     if (why != ERR_OK || guest->is_blocked || guest->follow.is_blind ||
+        (guest->will_block && guest_is_waiting(guest)) ||
         (guest->state == GUEST_LEAVING && stream_queued(stream) == 0))
         guest_close(guest);
     else

@@ -186,6 +186,7 @@ static bool ask_own(struct guest *guest, const struct sight *sight, struct slice
     }
     follow_sent(&guest->follow, &sight->use);
     guest->owed++;
+    guest->is_blocked |= sight->plan.note.is_patient;
     guest->has_doubt |= sight->use.leaves_doubt;
     guest->outlives_reset |= sight->use.outlives_reset || sight->use.may_close;
     guest->may_be_closed = sight->use.may_close;
@@ -204,7 +205,7 @@ static size_t send_own(struct guest *guest, const struct sight *sight, struct sl
     const struct bytes *spare = &guest->door->spare;
     struct slice bytes = {in.at, sight->request.length};
 
-    guest->is_blocked |= sight->plan.note.is_patient;
+    guest->will_block = sight->plan.note.is_patient;
     if (!has_own(guest) || line_queued(guest->own.line) > GUEST_MOST_QUEUED || !is_in_place(guest))
         return 0;
     if (sight->request.is_inline)
@@ -297,7 +298,7 @@ static size_t refuse(struct guest *guest, const struct sight *sight)
     free(guest->refusal);
     guest->refusal = NULL;
     guest_auth_free(guest);
-    guest->claim_is_true = guest->is_blocked = false;
+    guest->claim_is_true = false;
     if (sight->is_large)
         guest_leave(guest);
     return sight->request.length;

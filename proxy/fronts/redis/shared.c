@@ -232,7 +232,7 @@ static void on_reply(struct line *line, const struct trunk_run *run, struct slic
 
     if (run->whom != NULL)
         guest_hear(run->whom, run, bytes);
-    if (lane->stalled.length > 0 && !shared_lane_is_full(lane))
+    if (lane->stalled.length > 0 && lane->line == line && !shared_lane_is_full(lane))
         wake_all(&lane->stalled);
 }
 
