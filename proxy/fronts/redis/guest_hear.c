@@ -118,7 +118,7 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
     guest_settle(guest);
 }
 
-void guest_hear_tell(struct guest *guest, struct slice bytes)
+void guest_hear_message(struct guest *guest, struct slice bytes)
 {
     if (!guest->is_mid) {
         guest_write(guest, bytes);
