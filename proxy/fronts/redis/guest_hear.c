@@ -59,6 +59,7 @@ static void weigh(struct guest *guest, const struct trunk_run *run)
 
     if (run->whole > 1) { /* more than one in a buffer: none of them is large */
         guest->reply_bytes = 0;
+        guest->is_heavy = guest->is_heavy && run->whole < CALM;
         return;
     }
     guest->reply_bytes += (uint32_t)run->length;
