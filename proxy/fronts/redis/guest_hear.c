@@ -59,6 +59,7 @@ static void weigh(struct guest *guest, const struct trunk_run *run)
 
     if (run->whole > 1) { /* more than one in a buffer: none of them is large */
         guest->reply_bytes = 0;
+        guest->is_heavy = guest->is_heavy && run->whole < CALM;
         return;
     }
     guest->reply_bytes += (uint32_t)run->length;
@@ -118,7 +119,7 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
     guest_settle(guest);
 }
 
-void guest_hear_tell(struct guest *guest, struct slice bytes)
+void guest_hear_message(struct guest *guest, struct slice bytes)
 {
     if (!guest->is_mid) {
         guest_write(guest, bytes);

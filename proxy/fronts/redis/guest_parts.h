@@ -55,7 +55,7 @@ void guest_write(struct guest *guest, struct slice bytes);
 void guest_answer(struct guest *guest, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* A message: behind the reply that is on its way. What waits to be sent, messages included. */
-void guest_hear_tell(struct guest *guest, struct slice bytes);
+void guest_hear_message(struct guest *guest, struct slice bytes);
 
 /* Nothing is owed: its own line goes back if nothing is left in it. */
 void guest_hear_no_more(struct guest *guest);
