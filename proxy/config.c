@@ -62,8 +62,17 @@ static const struct option_row user_rows[] = {
 };
 
 static const struct option_row http_rows[] = {
-    {"listen_addr", OPTION_STRING,          HTTP(listen_addr), "127.0.0.1", START, "The address to listen on for HTTP."},
-    {"listen_port", OPTION_COUNT(0, 65535), HTTP(listen_port), "8080",      START, "The port of HTTP; 0: no HTTP."},
+    {"body_timeout",    OPTION_SECONDS,              HTTP(body_timeout_ms),   "30",        START, "How long a request's body may take; longer if it comes with 512 bytes a second."},
+    {"cors_origins",    OPTION_STRING,               HTTP(cors_origins),      NULL,        START, "Whose scripts may call from a browser: origins with commas between, or *."},
+    {"gzip_min_size",   OPTION_BYTES(1, OPTION_ANY), HTTP(gzip_min_size),     "4096",      START, "From which size on answers are compressed for those who take gzip."},
+    {"header_timeout",  OPTION_SECONDS,              HTTP(header_timeout_ms), "10",        START, "How long the head of a request may take."},
+    {"idle_timeout",    OPTION_SECONDS,              HTTP(idle_timeout_ms),   "60",        START, "How long a connection may rest between requests."},
+    {"listen_addr",     OPTION_STRING,               HTTP(listen_addr),       "127.0.0.1", START, "The address to listen on for HTTP."},
+    {"listen_port",     OPTION_COUNT(0, 65535),      HTTP(listen_port),       "8080",      START, "The port of HTTP; 0: no HTTP."},
+    {"max_buffered",    OPTION_BYTES(1, OPTION_ANY), HTTP(max_buffered),      "268435456", START, "How many bytes all bodies of requests may have together."},
+    {"max_connections", OPTION_COUNT(1, 1000000),    HTTP(max_connections),   "1000",      START, "How many HTTP connections there may be; more are told 503."},
+    {"max_header_size", OPTION_BYTES(1024, 61440),   HTTP(max_header_size),   "16384",     START, "How many bytes request line and headers of a request may have."},
+    {"send_timeout",    OPTION_SECONDS,              HTTP(send_timeout_ms),   "60",        START, "How long a client may take nothing of its answer."},
 };
 /* clang-format on */
 

@@ -56,6 +56,9 @@ struct config_user {
 struct config_http {
     char *listen_addr;
     uint64_t listen_port; /* 0: off */
+    char *cors_origins;
+    uint64_t max_connections, max_header_size, max_buffered, gzip_min_size;
+    uint64_t idle_timeout_ms, header_timeout_ms, body_timeout_ms, send_timeout_ms;
 };
 
 struct config {

@@ -6,7 +6,7 @@
 
 #include "proxy/address.h"
 #include "proxy/fronts/postgres/subscriptions.h"
-#include "proxy/view.h"
+#include "proxy/routes.h"
 
 enum {
     MOST_CANCELS = 2, /* at a time, of the four threads libuv has */
@@ -158,11 +158,6 @@ static void on_canceled(void *owner, const struct backend *backend)
     struct worker *worker = owner;
 
     front_canceled(&worker->front, backend);
-}
-
-static void render(void *context, struct bytes *out)
-{
-    view_render(context, out);
 }
 
 /* ---- setting up -------------------------------------------------------------------------- */
@@ -328,15 +323,39 @@ static enum err listen_unix(struct worker *worker, char why[256])
     return e;
 }
 
+/* A timeout of 0 is none. */
+static uint64_t or_ever(uint64_t timeout_ms)
+{
+    return timeout_ms > 0 ? timeout_ms : HTTP_FOR_EVER;
+}
+
 static enum err listen_http(struct worker *worker, char why[256])
 {
     const struct config_http *http = &worker->config->http;
     struct http_options options = {
-        .home = &worker->streams, .log = worker->log, .render = render, .context = worker};
+        .home = &worker->streams,
+        .log = worker->log,
+        .context = worker,
+        .origins = http->cors_origins,
+        .max_connections = (unsigned)http->max_connections,
+        .head_most = http->max_header_size,
+        .most_gathered = http->max_buffered,
+        .gzip_least = http->gzip_min_size,
+        .timeout_ms =
+            {
+                [HTTP_RESTING] = or_ever(http->idle_timeout_ms),
+                [HTTP_ASKING] = or_ever(http->header_timeout_ms),
+                [HTTP_GATHERING] = or_ever(http->body_timeout_ms),
+                [HTTP_SENDING] = or_ever(http->send_timeout_ms),
+                [HTTP_ANSWERING] = or_ever(http->send_timeout_ms),
+                [HTTP_FINISHING] = or_ever(http->send_timeout_ms),
+            },
+    };
     enum err e;
 
     if (http->listen_port == 0)
         return ERR_OK;
+    options.routes = routes_all(&options.routes_length);
     e = http_open(&worker->http, &options, http->listen_addr, (uint16_t)http->listen_port);
     if (e != ERR_OK) {
         snprintf(why, 256, "cannot listen on %.100s port %u for HTTP", http->listen_addr,

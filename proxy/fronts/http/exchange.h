@@ -83,7 +83,7 @@ struct exchange_handler {
     const char *allow; /* ... with these headers: "Authorization, Content-Type", or NULL */
 
     /* Optional: the head is here, the body is not. Who is not welcome is answered here (401),
-     * before its body is taken. */
+     * before its body is taken; at once, or not at all. */
     void (*refuse)(struct exchange *exchange, void *context);
     /* The request is here, its body whole. context is that of http_options. */
     void (*begin)(struct exchange *exchange, void *context);
