@@ -159,7 +159,7 @@ Test(http_parser, what_is_said_does_not_depend_on_the_pieces_it_comes_in)
     for (size_t i = 0; i < COUNT_OF(table); i++)
         for (size_t piece = 1; piece <= strlen(table[i].in); piece++)
             cr_assert_str_eq(meaning(table[i].in, strlen(table[i].in), piece), table[i].meaning,
-                             "row %zu, pieces of %zu", i, piece);
+                             "row %zu, pieces of %zu: %s", i, piece, said);
 }
 
 /* A request whose head is so long altogether. */

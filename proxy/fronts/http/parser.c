@@ -1,5 +1,6 @@
 #include "proxy/fronts/http/parser.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,9 +9,11 @@ enum { GO_ON = 0, STOP = -1 };
 #ifdef HAVE_LLHTTP
 typedef llhttp_t machine;
 typedef llhttp_settings_t settings;
+enum { F_LENGTH = F_CONTENT_LENGTH };
 #else
 typedef struct http_parser machine;
 typedef struct http_parser_settings settings;
+enum { F_LENGTH = F_CONTENTLENGTH };
 #endif
 
 static int on_begin(machine *m);
@@ -135,26 +138,34 @@ static void set_up(struct parser *parser)
 
 /* ---- lines ------------------------------------------------------------------------------- */
 
-/* Looks at what is no body, up to to: each line ends as it must, and none begins with a blank,
- * which would be the rest of the line before it. */
+/* What was read last where a chunk has ended: nothing but the end of a line may follow. */
+enum { END_OF_CHUNK = 1 };
+
+/* Whether a byte may follow another outside of bodies. CR and LF are a pair or nothing, and no
+ * line begins with a blank, since that would make it the rest of the line before. */
+static bool may_follow(char before, char at)
+{
+    if (before == '\r' || at == '\n')
+        return before == '\r' && at == '\n';
+    if (before == END_OF_CHUNK)
+        return at == '\r';
+    return before != '\n' || (at != ' ' && at != '\t');
+}
+
+/* Looks at what is no body, up to to. Neither library does, as they are built by Debian. */
 static void see_framing(struct parser *parser, const uint8_t *to)
 {
-    const uint8_t *from = parser->unframed, *at = from;
+    const uint8_t *at = parser->unframed;
+    char last = parser->last;
 
-    parser->unframed = to;
-    if (from >= to)
+    if (at >= to)
         return;
-    parser->framing += (size_t)(to - from);
-    if (parser->last == '\n' && (*from == ' ' || *from == '\t'))
-        parser->malformed = true;
-    while ((at = memchr(at, '\n', (size_t)(to - at))) != NULL) {
-        char before = at > from ? (char)at[-1] : parser->last;
-
-        if (before != '\r' || (at + 1 < to && (at[1] == ' ' || at[1] == '\t')))
+    parser->framing += (size_t)(to - at);
+    for (; at < to; last = (char)*at++)
+        if (!may_follow(last, (char)*at))
             parser->malformed = true;
-        at++;
-    }
-    parser->last = (char)to[-1];
+    parser->unframed = to;
+    parser->last = last;
 }
 
 /* ---- headers ----------------------------------------------------------------------------- */
@@ -262,10 +273,43 @@ static int check_expect(struct parser *parser)
     return is_word(expect, "100-continue") ? 0 : 417;
 }
 
+static bool is_name(struct slice name)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < name.length; i++)
+        if (!isalnum(name.at[i]) && memchr(others, name.at[i], sizeof(others) - 1) == NULL)
+            return false;
+    return name.length > 0;
+}
+
+static bool is_value(struct slice value)
+{
+    for (size_t i = 0; i < value.length; i++)
+        if ((value.at[i] < ' ' && value.at[i] != '\t') || value.at[i] == 127)
+            return false;
+    return true;
+}
+
+/* "Content-Length : 3" is none to some, and one to others. */
+static int check_characters(const struct parser *parser)
+{
+    for (size_t i = 0; i < parser->headers_length; i++) {
+        const struct parser_header *header = &parser->headers[i];
+
+        if (!is_name(text_at(parser, header->name, header->name_length)) ||
+            !is_value(value_of(parser, i)))
+            return 400;
+    }
+    return 0;
+}
+
 static int check_head(struct parser *parser)
 {
-    int status = check_framing(parser);
+    int status = check_characters(parser);
 
+    if (status == 0)
+        status = check_framing(parser);
     if (status == 0)
         status = check_once(parser);
     return status != 0 ? status : check_expect(parser);
@@ -315,6 +359,14 @@ static void split_target(struct parser *parser)
         asked->path.length = (size_t)(at - rest.at);
         asked->query = (struct slice){at + 1, rest.length - asked->path.length - 1};
     }
+}
+
+static bool agrees(const struct parser *parser)
+{
+    const machine *m = &parser->machine;
+
+    return ((m->flags & F_CHUNKED) != 0) == parser->is_chunked &&
+           ((m->flags & F_LENGTH) != 0) == parser->has_length;
 }
 
 static int stop(struct parser *parser, int status)
@@ -400,6 +452,8 @@ static int on_head(machine *m)
     request->is_old = m->http_minor == 0;
     if ((status = check_head(parser)) != 0)
         return stop(parser, status);
+    if (!agrees(parser)) /* about where the body ends */
+        return stop(parser, 400);
     request->asked.method = method_of(m);
     request->asked.has_body = parser->is_chunked || parser->has_length;
     request->keep_alive = keeps_alive(m);
@@ -420,7 +474,7 @@ static int on_body(machine *m, const char *at, size_t length)
 
     see_framing(parser, (const uint8_t *)at);
     parser->unframed = (const uint8_t *)at + length;
-    parser->last = '\0';
+    parser->last = parser->is_chunked ? END_OF_CHUNK : '\0';
     if (parser->malformed || parser->framing > PARSER_FRAMING_MOST)
         return STOP;
     parser->framing = 0;
