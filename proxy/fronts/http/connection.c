@@ -6,6 +6,7 @@
 
 enum {
     MOST_SPARE = 64,      /* exchanges */
+    MOST_SLICES = 4,      /* of a write */
     MOST_KEPT = 16 * 1024 /* of what one has gathered */
 };
 
@@ -160,13 +161,18 @@ void connection_free_spare(struct http *http)
 
 void connection_send(struct http_connection *connection, const struct slice *slices, size_t count)
 {
-    size_t total = 0;
+    struct slice full[MOST_SLICES];
+    size_t total = 0, length = 0;
 
+    REQUIRE(count <= MOST_SLICES);
     for (size_t i = 0; i < count; i++)
-        total += slices[i].length;
+        if (slices[i].length > 0) {
+            full[length++] = slices[i];
+            total += slices[i].length;
+        }
     if (connection->state == HTTP_CLOSING || total == 0)
         return;
-    stream_write(&connection->stream, slices, count);
+    stream_write(&connection->stream, full, length);
     connection->sent += total;
     connection->http->counted.bytes_out += total;
     if (connection->state == HTTP_WORKING && stream_queued(&connection->stream) > 0)
@@ -335,7 +341,7 @@ static bool admit(struct http_connection *connection)
 static bool begin_request(struct http_connection *connection, bool body_follows)
 {
     struct exchange *exchange = connection->exchange;
-    bool is_last = !exchange->request.keep_alive || connection->http->draining;
+    bool is_last = !exchange->request.keep_alive;
 
     exchange->is_last = is_last || body_follows;
     exchange->step = ANSWER_BEGUN;

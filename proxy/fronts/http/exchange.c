@@ -129,6 +129,7 @@ static void set_head(struct exchange *exchange, int status, const char *type)
 {
     REQUIRE(exchange->step == ANSWER_BEGUN);
     exchange->step = ANSWER_STARTED;
+    exchange->is_last |= exchange->connection->http->draining;
     exchange->status = status;
     snprintf(exchange->type, sizeof(exchange->type), "%s", type != NULL ? type : "");
     exchange->may_gzip = is_worth_gzip(exchange->type) && takes_gzip(exchange);
