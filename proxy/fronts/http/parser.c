@@ -537,7 +537,7 @@ static enum parser_result turn(struct parser *parser, struct parser_request *req
 bool parser_take_body(struct parser *parser, size_t most)
 {
     parser->body_most = most;
-    return parser->announced <= most;
+    return parser->is_chunked ? most > 0 : parser->announced <= most;
 }
 
 enum parser_result parser_read(struct parser *parser, struct slice in, size_t *used,

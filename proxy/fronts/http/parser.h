@@ -94,7 +94,8 @@ void parser_fini(struct parser *parser);
 enum parser_result parser_read(struct parser *parser, struct slice in, size_t *used,
                                struct parser_request *request) MUST_CHECK;
 
-/* After PARSER_HEAD: how long the body may be. False: its announced length is more. */
+/* After PARSER_HEAD: how long the body may be. False: it is longer, as far as that was
+ * announced. */
 bool parser_take_body(struct parser *parser, size_t most) MUST_CHECK;
 
 /* The first header of that name, whatever its case; at: NULL if there is none. */
