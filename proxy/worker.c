@@ -31,6 +31,13 @@ static void on_http_closed(struct http *http)
     (void)http;
 }
 
+static void stop_http(struct worker *worker)
+{
+    if (worker->http_is_open)
+        http_close(&worker->http, on_http_closed);
+    worker->http_is_open = false;
+}
+
 static void close_everything(struct worker *worker)
 {
     if (worker->closed)
@@ -42,8 +49,6 @@ static void close_everything(struct worker *worker)
         signal(signal_numbers[i], SIG_IGN); /* who is impatient now would only spoil the end */
     }
     uv_close((uv_handle_t *)&worker->between, NULL);
-    if (worker->http_is_open)
-        http_close(&worker->http, on_http_closed);
 }
 
 static void enter(struct worker *worker, enum worker_phase phase, uint64_t limit_ms)
@@ -61,6 +66,7 @@ static void stop(struct worker *worker)
     listener_close_all(&worker->listeners);
     front_stop(&worker->front);
     door_stop(&worker->door);
+    stop_http(worker);
     hub_stop(&worker->hub);
     broker_retire(&worker->broker);
 }
@@ -75,6 +81,8 @@ static void drain(struct worker *worker)
     listener_close_all(&worker->listeners);
     front_drain(&worker->front);
     door_drain(&worker->door);
+    if (worker->http_is_open)
+        http_drain(&worker->http);
 }
 
 /* Once a turn of the loop. While the end is near: is it here? */
@@ -85,7 +93,7 @@ static void on_between(uv_prepare_t *between)
     worker->metrics.loop_turns++;
     door_turn(&worker->door);
     if (worker->phase == WORKER_RUNNING || !front_is_empty(&worker->front) ||
-        !door_is_empty(&worker->door))
+        !door_is_empty(&worker->door) || http_working(&worker->http) > 0)
         return;
     if (worker->phase == WORKER_DRAINING)
         stop(worker);
@@ -356,13 +364,13 @@ static enum err listen_http(struct worker *worker, char why[256])
     if (http->listen_port == 0)
         return ERR_OK;
     options.routes = routes_all(&options.routes_length);
+    worker->http_is_open = true; /* to be closed, whatever comes of it */
     e = http_open(&worker->http, &options, http->listen_addr, (uint16_t)http->listen_port);
     if (e != ERR_OK) {
         snprintf(why, 256, "cannot listen on %.100s port %u for HTTP", http->listen_addr,
                  (unsigned)http->listen_port);
         return e;
     }
-    worker->http_is_open = true;
     log_write(worker->log, LOG_LEVEL_INFO, NULL, "serving metrics on http://%s:%u/metrics",
               http->listen_addr, (unsigned)http->listen_port);
     return ERR_OK;

@@ -13,6 +13,13 @@ enum {
     GZIP_LEAST = 4 * 1024,
 };
 
+const char *const http_state_names[HTTP_STATE_COUNT] = {
+    [HTTP_VACANT] = "vacant",       [HTTP_RESTING] = "resting",     [HTTP_ASKING] = "asking",
+    [HTTP_GATHERING] = "gathering", [HTTP_WORKING] = "working",     [HTTP_SENDING] = "sending",
+    [HTTP_ANSWERING] = "answering", [HTTP_FINISHING] = "finishing", [HTTP_LEAVING] = "leaving",
+    [HTTP_CLOSING] = "closing",
+};
+
 /* ---- deadlines --------------------------------------------------------------------------- */
 
 static struct http_connection *longest_in(const struct http *http, size_t state)
@@ -214,6 +221,21 @@ void http_drain(struct http *http)
     http->draining = true;
     while ((connection = longest_in(http, HTTP_RESTING)) != NULL)
         connection_break(connection);
+}
+
+/* Whoever is vacant is no connection. */
+void http_view(const struct http *http, size_t counts[HTTP_STATE_COUNT],
+               struct metrics_http_view *view)
+{
+    for (size_t state = 0; state < HTTP_STATE_COUNT; state++)
+        counts[state] = http->connections[state].length;
+    *view = (struct metrics_http_view){
+        .counted = http->counted,
+        .connections = {http_state_names + HTTP_RESTING, counts + HTTP_RESTING,
+                        HTTP_STATE_COUNT - HTTP_RESTING},
+        .buffered = http->gathered,
+        .max_connections = http->options.max_connections,
+    };
 }
 
 size_t http_working(const struct http *http)

@@ -51,6 +51,7 @@
 #include "drivers/stream.h"
 #include "proxy/fronts/http/exchange.h"
 #include "proxy/fronts/http/gzip.h"
+#include "proxy/metrics.h"
 
 enum { HTTP_LEAST_RATE = 512 }; /* bytes of a body in a second */
 
@@ -70,17 +71,7 @@ enum http_state {
     HTTP_STATE_COUNT
 };
 
-/* What happened since the door was opened. */
-struct http_counted {
-    uint64_t accepted;    /* connections */
-    uint64_t turned_away; /* of those, because of max_connections */
-    uint64_t requests;    /* that a handler was given */
-    uint64_t refused;     /* answered by the door itself: 4xx and 5xx */
-    uint64_t too_late;    /* connections ended because of a deadline, those at rest aside */
-    uint64_t gone;        /* peers that hung up while their request was worked on */
-    uint64_t too_large;   /* of those refused: for head_most, body_most, most_gathered */
-    uint64_t bytes_in, bytes_out;
-};
+extern const char *const http_state_names[HTTP_STATE_COUNT];
 
 struct http_options {
     struct stream_home *home;
@@ -113,7 +104,7 @@ struct http_connection {
 
 struct http {
     struct http_options options;
-    struct http_counted counted;
+    struct metrics_http counted; /* since the door was opened */
     uv_tcp_t listener;
     uv_timer_t timer; /* the one for all connections: the earliest deadline */
     uv_idle_t turn;   /* active while somebody stirs */
@@ -144,6 +135,10 @@ enum err http_open(struct http *http, const struct http_options *options, const 
 /* From now on every connection is closed with its answer, and those that rest now. Who comes
  * anew is served. */
 void http_drain(struct http *http);
+/* What there is to see; also of a door that was not opened, which is all zero. */
+void http_view(const struct http *http, size_t counts[HTTP_STATE_COUNT],
+               struct metrics_http_view *view);
+
 /* How many requests handlers have. */
 size_t http_working(const struct http *http);
 
