@@ -430,10 +430,11 @@ static int on_name(machine *m, const char *at, size_t length)
 static int on_value(machine *m, const char *at, size_t length)
 {
     struct parser *parser = m->data;
-    struct parser_header *header = &parser->headers[parser->headers_length - 1];
+    struct parser_header *header;
 
     if (parser->in_body)
         return GO_ON;
+    header = &parser->headers[parser->headers_length - 1];
     if (!parser->in_value)
         header->value = (uint16_t)parser->text.length;
     parser->in_value = true;
