@@ -61,6 +61,10 @@ struct config_http {
     /* how much; 0 is no limit, save where its row says otherwise */
     uint64_t max_body, max_queries, max_rows, max_response, max_parallel;
     uint64_t request_timeout_ms;
+
+    /* for the server; see connection.h */
+    uint64_t max_connections, max_header_size, max_buffered, gzip_min_size;
+    uint64_t idle_timeout_ms, header_timeout_ms, body_timeout_ms, send_timeout_ms;
 };
 
 /* The tables of keys, for documentation. */

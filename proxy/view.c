@@ -86,6 +86,7 @@ static struct metrics_pool_view view_of(const struct broker_place *place, struct
 void view_render(const struct worker *worker, struct bytes *out)
 {
     size_t length = number_places(&worker->broker), total[SESSION_STATE_COUNT];
+    size_t http[HTTP_STATE_COUNT];
     struct counts *counts = calloc(length + 1, sizeof(*counts));
     struct metrics_pool_view *pools = calloc(length + 1, sizeof(*pools));
     struct hub_counts heard = hub_count(&worker->hub);
@@ -104,6 +105,7 @@ void view_render(const struct worker *worker, struct bytes *out)
         .start_time = worker->started_us,
     };
 
+    http_view(&worker->http, http, &view.http);
     if (view_redis_init(&redis, &worker->door) != ERR_OK)
         out->failed = true;
     view.upstreams = redis.views;
