@@ -86,8 +86,10 @@ enum schedule_how {
     SCHEDULE_SKIPPED, /* not started, for another has failed */
     SCHEDULE_STOPPED, /* canceled, or not even started: ERR_QUERY_TOO_LONG, ERR_CANCELED, ... */
     SCHEDULE_REFUSED, /* not started, for there was no connection for it: ERR_WAIT_TOO_LONG, ... */
-    SCHEDULE_LOST,    /* its connection was lost, and what became of it is not known */
+    SCHEDULE_LOST,    /* what became of it is not known: ERR_BACKEND_LOST, or why it was canceled */
 };
+
+struct schedule_lane;
 
 /* Set place, timeout_ms and alone, and all else zero. */
 struct schedule_query {
@@ -96,21 +98,24 @@ struct schedule_query {
     bool alone; /* nothing may be sent behind it before it is answered, nor it behind others */
     /* The schedule's: */
     enum schedule_query_state state;
-    bool sent; /* some of it */
+    bool sent;         /* some of it */
+    enum err unwanted; /* ERR_OK: it is wanted */
     enum schedule_how how;
     enum err why;
-    struct link link; /* in schedule.queued, a lane's flight, or schedule.over */
+    struct schedule_lane *lane; /* while IN_FLIGHT */
+    struct link link;           /* in schedule.queued, lane->flight, or schedule.over */
 };
 
 /* All zero at first. */
 struct schedule_lane {
     enum schedule_lane_state state;
     const void *place;
-    struct list flight; /* what runs on it: the front is what its server answers now */
-    unsigned todo;      /* orders: a bit for each enum schedule_order_kind */
-    enum err why;       /* while CANCELING */
-    uint64_t due;       /* when the front has had enough time; SCHEDULE_NEVER */
-    struct link link;   /* in schedule.todo, if todo is not 0 */
+    struct list flight;            /* what runs on it: the front is what its server answers now */
+    struct schedule_query *unsent; /* ... of which that and what is behind it was not sent yet */
+    unsigned todo;                 /* orders: a bit for each enum schedule_order_kind */
+    enum err why;                  /* while CANCELING */
+    uint64_t due;                  /* when the front has had enough time; SCHEDULE_NEVER */
+    struct link link;              /* in schedule.todo, if todo is not 0 */
 };
 
 #define SCHEDULE_NEVER UINT64_MAX
@@ -207,9 +212,11 @@ bool schedule_next_order(struct schedule *schedule, struct schedule_order *order
 /* Everything was told, and no lane has or wants a connection. */
 bool schedule_is_finished(const struct schedule *schedule);
 
-/* What the server of a lane answers now, NULL: nothing. What is to be sent next, NULL: nothing;
- * then query->sent is to be set with its first byte. */
+/* What the server of a lane answers now; NULL: nothing. */
 struct schedule_query *schedule_front(const struct schedule_lane *lane);
+
+/* What is to be sent next on a lane; NULL: nothing. With its first byte it counts as sent. */
 struct schedule_query *schedule_unsent(const struct schedule_lane *lane);
+void schedule_sent(struct schedule_lane *lane);
 
 #endif
