@@ -153,17 +153,326 @@ def test_each_query_has_its_own_answer(errands):
     assert {(answers[i].how, answers[i].letters) for i in range(20)} == {("well", "12TDCZ")}
 
 
-def test_a_hundred_sleep_half_a_second_at_the_same_time(errands):
-    errand = errands(100)
-    errand.run(["select pg_sleep(0.05)"] * 100, "warm")
-    errand.run(["select 1"] * 100, "clean")
+def connections(postgres):
+    return int(postgres.sql("select count(*) from pg_stat_activity where usename = 'ana'"))
+
+
+def test_a_hundred_sleep_half_a_second_at_the_same_time(errands, postgres):
+    errand = errands(100, min_pool_size=100)
+    errand.run(["select 1"], "warm")
+    wait_until(lambda: connections(postgres) == 100, "a warm pool")
     begun = time.monotonic()
     answers = errand.run(["select pg_sleep(0.5)"] * 100)
+    took = time.monotonic() - begun
     assert all(over.how == "well" for over in answers.values())
-    assert time.monotonic() - begun < 0.65
+    assert took < 0.65
+
+
+def test_connections_that_are_not_there_yet_are_opened_side_by_side(errands):
+    errand = errands(20)
+    answers = errand.run(["select pg_sleep(0.5)"] * 20, most_asking=20)
+    assert all(over.how == "well" for over in answers.values())
+    assert max(over.ms for over in answers.values()) - min(over.ms for over in answers.values()) < 450
 
 
 def test_an_error_is_in_its_place_and_the_others_go_on(errands):
     answers = errands().run(["select 1", "select 1/0", "no sql", "select 2"])
     assert [answers[i].how for i in range(4)] == ["well", "error", "error", "well"]
     assert (answers[1].code, answers[2].code) == ("22012", "42601")
+
+
+def test_several_errands_share_a_small_pool_without_a_deadlock(errands):
+    errand = errands(2, query_wait_timeout=15)
+    for name in "abcde":
+        errand.start(name, [f"select '{name}{i}'" if i % 7 else "select pg_sleep(0.01)" for i in range(100)])
+    for name in "abcde":
+        answers = errand.ended(name)
+        assert len(answers) == 100 and all(over.how == "well" for over in answers.values())
+        assert all(answers[i].rows == [(f"{name}{i}",)] for i in range(100) if i % 7)
+
+
+def test_large_results_that_are_told_in_order_do_not_wait_for_each_other(errands):
+    """Each pauses all of its answers but the first until it is their turn, and every query is for another
+    pool than the one before: who were started out of order would hold what another waits for."""
+    errand = errands(1)
+    large = "select repeat('x', 1000) from generate_series(1, 5000)"
+    for name in "ab":
+        errand.start(name, [{"sql": large, "pause": i > 0, "db": "main" if (i + (name == "b")) % 2 else "other"}
+                            for i in range(6)])
+    turn = {"a": 0, "b": 0}
+
+    def served():
+        for name in "ab":
+            while ("over", name, turn[name]) in list(errand.order):
+                turn[name] += 1
+            errand.tell(resume=name, index=min(turn[name], 5))
+        return turn == {"a": 6, "b": 6}
+
+    wait_until(served, "the end of both")
+    for name in "ab":
+        answers = errand.ended(name)
+        assert all(over.how == "well" and over.length > 5000000 for over in answers.values())
+
+
+def test_what_one_query_leaves_the_next_does_not_find(errands):
+    errand = errands(1)
+    answers = errand.run([
+        "set search_path = nowhere", "show search_path", "begin isolation level serializable", "show transaction_isolation",
+        "create temporary table mine (x int)", "select * from mine", "select pg_advisory_lock(77)",
+        "select count(*) from pg_locks where locktype = 'advisory'", "set application_name = 'me'",
+        "show application_name", "listen news", "select count(*) from pg_listening_channels()"])
+    assert answers[1].rows == [('"$user", public',)]
+    assert answers[3].rows == [("read committed",)]
+    assert answers[5].code == "42P01"
+    assert answers[7].rows == [("0",)]
+    assert answers[9].rows != [("me",)]
+    assert answers[11].rows == [("0",)]
+    assert errand.run(["show search_path"], "b")[0].rows == [('"$user", public',)]
+
+
+def test_settings_are_those_that_json_can_be_made_of(errands):
+    errand = errands(1, entry="datestyle='German, DMY' client_encoding=LATIN1")
+    for name in "ab":  # the first finds a pool in which no server was seen
+        answers = errand.run(["show datestyle", "show client_encoding", "show intervalstyle"], name)
+        assert [answers[i].rows[0][0] for i in range(3)] == ["ISO, DMY", "UTF8", "postgres"]
+
+
+def test_stop_leaves_out_what_was_not_started(errands):
+    answers = errands(1).run(["select 1", "select 1/0", "select 2", "select 3"], on_error="stop")
+    assert [answers[i].how for i in range(4)] == ["well", "error", "skipped", "skipped"]
+
+
+def test_cancel_ends_the_siblings_of_one_that_failed(errands, postgres):
+    errand = errands(3)
+    begun = time.monotonic()
+    answers = errand.run(["select pg_sleep(31)", "select pg_sleep(32)", "select pg_sleep(0.2), 1/0 from pg_sleep(0.2)",
+                          "select 2"], on_error="cancel")
+    assert time.monotonic() - begun < 5
+    assert [answers[i].how for i in range(4)] == ["stopped", "stopped", "error", "skipped"]
+    assert [(answers[i].code, answers[i].why, answers[i].told) for i in range(2)] == [("57014", "57014", True)] * 2
+    wait_until(lambda: running(postgres, "pg_sleep(3") == 0, "the end of the siblings")
+
+
+def test_a_query_that_takes_too_long_is_canceled_and_its_connection_kept(errands, postgres):
+    errand = errands(1)
+    answers = errand.run([{"sql": "select pg_sleep(30)", "timeout_ms": 200}, "select pg_backend_pid()"])
+    assert (answers[0].how, answers[0].why, answers[0].code) == ("stopped", "57014", "57014")
+    again = errand.run(["select pg_backend_pid()"], "b")
+    assert again[0].rows == answers[1].rows
+    assert running(postgres, "pg_sleep(30)") == 0
+
+
+def test_a_request_that_takes_too_long_ends_as_a_whole(errands, postgres):
+    begun = time.monotonic()
+    answers = errands(2).run(["select pg_sleep(33)"] * 5 + ["select 1"], timeout_ms=300)
+    assert time.monotonic() - begun < 5
+    assert {over.how for over in answers.values()} == {"stopped"}
+    assert {over.why for over in answers.values()} == {"57014"}
+    assert [answers[i].told for i in range(6)] == [True, True, False, False, False, False]
+    wait_until(lambda: running(postgres, "pg_sleep(33)") == 0, "the end of the queries")
+
+
+def test_who_hangs_up_leaves_nothing_running(errands, postgres):
+    errand = errands(4)
+    errand.start("a", ["select pg_sleep(34)"] * 6)
+    wait_until(lambda: running(postgres, "pg_sleep(34)") == 4, "four running queries")
+    errand.tell(cancel="a")
+    errand.wait("canceled", "a")
+    wait_until(lambda: running(postgres, "pg_sleep(34)") == 0, "the end of the queries")
+    assert errand.run(["select 1"], "b")[0].rows == [("1",)]
+
+
+def test_it_may_be_canceled_from_its_own_answer(errands):
+    errand = errands(2)
+    for mode in ("parallel", "pipeline", "transaction"):
+        errand.start(mode, ["select 1", "select 2", "select 3"], mode=mode, cancels_itself=True)
+        errand.wait("canceled", mode)
+        assert errand.run([f"select {i}" for i in range(10)], "after" + mode)[9].rows == [("9",)]
+
+
+def test_one_of_them_may_be_stopped(errands):
+    errand = errands(2)
+    errand.start("a", ["select pg_sleep(35)", "select pg_sleep(0.3)", "select pg_sleep(36)"])
+    time_out = {"stop": "a", "index": 0}
+    errand.tell(**time_out)
+    errand.tell(stop="a", index=2)
+    answers = errand.ended("a")
+    assert [answers[i].how for i in range(3)] == ["stopped", "well", "stopped"]
+
+
+def test_who_waits_too_long_for_a_connection_is_refused(errands, postgres):
+    errand = errands(1, query_wait_timeout=1)
+    errand.start("a", ["select pg_sleep(3)"])
+    answers = errand.run(["select 1", "select 2"], "b")
+    assert [(over.how, over.why) for over in answers.values()] == [("refused", "53300")] * 2
+    assert errand.ended("a")[0].how == "well"
+
+
+def test_a_server_that_is_down_is_told(errands):
+    errand = errands(databases={"main": "host=127.0.0.1 port=1 dbname=main"}, query_wait_timeout=1)
+    answers = errand.run(["select 1", "select 2"], hasty=True)
+    assert {(over.how, over.why) for over in answers.values()} <= {("refused", "08006"), ("refused", "53300")}
+    assert "refused" in answers[0].text or "onnect" in answers[0].text
+
+
+def test_a_connection_that_is_lost_ends_its_query_and_no_other(errands, postgres):
+    errand = errands(2)
+    errand.start("a", ["select pg_sleep(37)", "select 1", "select 2"])
+    wait_until(lambda: running(postgres, "pg_sleep(37)") == 1, "the query")
+    postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(37)%' "
+                 "and pid <> pg_backend_pid()")
+    answers = errand.ended("a")
+    assert (answers[0].how, answers[0].why, answers[0].code) == ("lost", "08006", "57P01")
+    assert [answers[i].how for i in (1, 2)] == ["well"] * 2
+
+
+def test_nobody_has_data_for_a_copy(errands, postgres):
+    for mode in ("parallel", "pipeline"):
+        errand = errands(1)
+        answers = errand.run(["select 1", "copy things from stdin", "select 2", "copy (select 3) to stdout"], mode=mode)
+        assert [answers[i].how for i in range(4)] == ["well", "error", "well", "well"]
+        assert answers[2].rows == [("2",)] and "d" in answers[3].letters
+
+
+# ---- in a pipeline -------------------------------------------------------------------------------
+
+
+def test_a_pipeline_is_one_session_in_order(errands):
+    answers = errands().run(["select pg_backend_pid()"] * 5 + [
+        "set search_path = elsewhere", "show search_path", "begin", "select 1/0", "select 3", "rollback", "select 4"],
+        mode="pipeline")
+    assert len({answers[i].rows[0] for i in range(5)}) == 1
+    assert answers[6].rows == [("elsewhere",)]
+    assert [answers[i].code for i in (8, 9)] == ["22012", "25P02"]
+    assert [answers[i].how for i in (10, 11)] == ["well", "well"]
+
+
+def test_a_long_pipeline_under_back_pressure(errands):
+    errand = errands(1)
+    answers = errand.run([f"select {i}, repeat('x', {i})" for i in range(3000)], mode="pipeline")
+    assert all(answers[i].rows == [(str(i), "x" * i)] for i in range(3000))
+
+
+def test_a_pipeline_stops_where_it_should(errands):
+    errand = errands(1)
+    for on_error in ("stop", "cancel"):
+        answers = errand.run(["select 1", "select 1/0", "select 2"], mode="pipeline", on_error=on_error)
+        assert [answers[i].how for i in range(3)] == ["well", "error", "skipped"]
+
+
+def test_a_time_limit_in_a_pipeline_hits_no_other(errands):
+    answers = errands(1).run(["select 1", {"sql": "select pg_sleep(30)", "timeout_ms": 200}, "select 2", "select 3"],
+                             mode="pipeline")
+    assert [answers[i].how for i in range(4)] == ["well", "stopped", "well", "well"]
+
+
+def test_a_pipeline_that_takes_too_long_is_canceled_query_by_query(errands, postgres):
+    answers = errands(1).run(["select 1"] + ["select pg_sleep(38)"] * 4, mode="pipeline", timeout_ms=300)
+    assert [answers[i].how for i in range(5)] == ["well"] + ["stopped"] * 4
+    assert running(postgres, "pg_sleep(38)") == 0
+
+
+# ---- in a transaction ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def accounts(postgres):
+    postgres.sql("drop table if exists accounts; create table accounts (id int primary key deferrable, amount int); "
+                 "insert into accounts values (1, 100), (2, 0)")
+    yield lambda: postgres.sql("select string_agg(amount::text, ' ' order by id) from accounts")
+    postgres.sql("drop table accounts")
+
+
+def test_a_transaction_is_committed(errands, accounts):
+    answers = errands().run(["update accounts set amount = amount - 30 where id = 1",
+                             "update accounts set amount = amount + 30 where id = 2",
+                             "select sum(amount) from accounts"], mode="transaction")
+    assert [answers[i].how for i in (0, 1, 2, -1)] == ["well"] * 4
+    assert answers[2].rows == [("100",)] and answers[-1].letters == ""
+    assert accounts() == "70 30"
+
+
+def test_the_first_error_rolls_it_back(errands, accounts):
+    errand = errands(1)
+    answers = errand.run(["update accounts set amount = 5 where id = 1", "select 1/0",
+                          "update accounts set amount = 6 where id = 2", "savepoint a", "select 1"], mode="transaction")
+    assert [answers[i].how for i in (0, 1, 2, 3, 4, -1)] == ["well", "error"] + ["skipped"] * 4
+    assert accounts() == "100 0"
+    assert errand.run(["select txid_current_if_assigned() is null"], "b")[0].rows == [("t",)]
+
+
+def test_what_the_commit_says_is_told(errands, accounts):
+    answers = errands().run(["set constraints all deferred", "insert into accounts values (1, 1)"], mode="transaction")
+    assert [answers[i].how for i in (0, 1, -1)] == ["well", "well", "error"]
+    assert answers[-1].code == "23505"
+    assert accounts() == "100 0"
+
+
+def test_its_kind_is_as_asked_for(errands):
+    show = ["show transaction_isolation", "show transaction_read_only", "show transaction_deferrable"]
+    answers = errands().run(show, mode="transaction", isolation="serializable", read_only=True, deferrable=True)
+    assert [answers[i].rows[0][0] for i in range(3)] == ["serializable", "on", "on"]
+    answers = errands().run([*show, "create table never (x int)"], mode="transaction", isolation="repeatable read",
+                            read_only=True)
+    assert [answers[i].rows[0][0] for i in range(3)] == ["repeatable read", "on", "off"]
+    assert (answers[3].how, answers[3].code) == ("error", "25006")
+
+
+def test_who_ends_it_himself_gets_no_more_of_it(errands, accounts):
+    answers = errands().run(["update accounts set amount = 7 where id = 1", "commit",
+                             "update accounts set amount = 8 where id = 2"], mode="transaction")
+    assert [answers[i].how for i in (0, 1, 2, -1)] == ["well", "well", "skipped", "error"]
+    assert answers[-1].why == "25P01"
+    assert accounts() == "7 0"
+
+
+def test_a_savepoint_does_not_save_it(errands, accounts):
+    answers = errands().run(["update accounts set amount = 9 where id = 1", "savepoint a", "select 1/0",
+                             "rollback to savepoint a"], mode="transaction")
+    assert [answers[i].how for i in (0, 1, 2, 3, -1)] == ["well", "well", "error", "skipped", "skipped"]
+    assert accounts() == "100 0"
+
+
+def test_a_transaction_that_takes_too_long_is_rolled_back(errands, accounts, postgres):
+    errand = errands(1)
+    answers = errand.run(["update accounts set amount = 9 where id = 1", "select pg_sleep(39)", "select 1"],
+                         mode="transaction", timeout_ms=300)
+    assert [answers[i].how for i in (0, 1)] == ["well", "stopped"]
+    assert answers[-1].how in ("stopped", "skipped")
+    assert accounts() == "100 0"
+    wait_until(lambda: running(postgres, "pg_sleep(39)") == 0, "the end of the query")
+
+
+def test_who_hangs_up_in_a_transaction_rolls_it_back(errands, accounts, postgres):
+    errand = errands(1)
+    errand.start("a", ["update accounts set amount = 9 where id = 1", "select pg_sleep(40)"], mode="transaction")
+    wait_until(lambda: running(postgres, "pg_sleep(40)") == 1, "the query")
+    errand.tell(cancel="a")
+    assert errand.run(["update accounts set amount = amount + 1 where id = 1"], "b")[0].how == "well"
+    assert accounts() == "101 0"
+
+
+def test_where_statements_are_pooled_there_are_no_transactions(errands):
+    errand = errands(1, pool_mode="statement")
+    errand.start("a", ["select 1"], mode="transaction")
+    assert errand.wait("not started", "a")["why"] == "08P01"
+    answers = errand.run(["begin", "select 1"], "b")
+    assert (answers[0].how, answers[0].why, answers[1].how) == ("error", "08P01", "well")
+
+
+def test_where_sessions_are_pooled_they_work_as_well(errands):
+    errand = errands(1, pool_mode="session", server_reset_query="discard all")
+    answers = errand.run(["set search_path = nowhere", "show search_path"])
+    assert answers[1].rows == [('"$user", public',)]
+    answers = errand.run(["select 1", "select 2"], "b", mode="transaction")
+    assert [answers[i].how for i in (0, 1, -1)] == ["well"] * 3
+
+
+def test_what_is_running_when_weir_ends_is_told(errands, postgres):
+    errand = errands(1)
+    errand.start("a", ["select pg_sleep(41)", "select 1"])
+    wait_until(lambda: running(postgres, "pg_sleep(41)") == 1, "the query")
+    errand.child.stdin.close()
+    answers = errand.ended("a")
+    assert [(answers[0].how, answers[0].why), (answers[1].how, answers[1].why)] == [("lost", "57P01"), ("stopped", "57P01")]
+    wait_until(lambda: running(postgres, "pg_sleep(41)") == 0, "the end of the query")

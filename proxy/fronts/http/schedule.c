@@ -90,10 +90,10 @@ static void empty(struct schedule *s, struct schedule_lane *lane)
 }
 
 /* What was a session is over, and cannot go on in another connection. */
-static void end_session(struct schedule *s)
+static void end_session(struct schedule *s, enum err why)
 {
     if (is_one_session(s))
-        end_queued(s, SCHEDULE_SKIPPED, ERR_OK);
+        end_queued(s, SCHEDULE_SKIPPED, why);
 }
 
 static void leave(struct schedule *s, struct schedule_lane *lane)
@@ -103,7 +103,7 @@ static void leave(struct schedule *s, struct schedule_lane *lane)
     become(s, lane, SCHEDULE_LEAVING);
     lane->due = SCHEDULE_NEVER;
     order(s, lane, ORDER(LEAVE));
-    end_session(s);
+    end_session(s, ERR_OK);
 }
 
 static void give_up(struct schedule *s, struct schedule_lane *lane)
@@ -185,7 +185,7 @@ static size_t wanted(const struct schedule *s)
 {
     const struct schedule_query *next = first_queued(s);
     const struct link *link = next != NULL ? &next->link : NULL;
-    size_t most = is_one_session(s) ? 1 : s->with.most_asking, count = 0;
+    size_t most = is_one_session(s) || s->frugal ? 1 : s->with.most_asking, count = 0;
 
     if (next == NULL || (s->frugal && is_held(s, next->place)) ||
         (is_one_session(s) && is_held(s, next->place)))
@@ -400,7 +400,7 @@ void schedule_lost(struct schedule *s, struct schedule_lane *lane, uint64_t now)
         end_query(s, schedule_front(lane), SCHEDULE_LOST, ERR_BACKEND_LOST);
     end_flight(s, lane, SCHEDULE_SKIPPED, ERR_BACKEND_LOST);
     empty(s, lane);
-    end_session(s);
+    end_session(s, ERR_BACKEND_LOST);
     if (had)
         react(s, now);
     serve(s, NULL, now);

@@ -83,7 +83,7 @@ enum schedule_query_state {
 enum schedule_how {
     SCHEDULE_WELL,    /* answered to its end */
     SCHEDULE_ERROR,   /* answered with an error; why: if it is not the server's own */
-    SCHEDULE_SKIPPED, /* not started, for another has failed */
+    SCHEDULE_SKIPPED, /* not started, for another has failed, or because of why */
     SCHEDULE_STOPPED, /* canceled, or not even started: ERR_QUERY_TOO_LONG, ERR_CANCELED, ... */
     SCHEDULE_REFUSED, /* not started, for there was no connection for it: ERR_WAIT_TOO_LONG, ... */
     SCHEDULE_LOST,    /* what became of it is not known: ERR_BACKEND_LOST, or why it was canceled */
