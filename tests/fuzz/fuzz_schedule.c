@@ -118,7 +118,7 @@ static void check_lane(const struct world *w, size_t i)
     REQUIRE(lane->state != SCHEDULE_CANCELING ||
             (lane->due <= w->now + CANCEL_MS && w->asks_cancel[i] && lane->flight.length > 0));
     REQUIRE(schedule_due(&w->schedule) <= lane->due);
-    REQUIRE(holds || lane->flight.length == 0);
+    REQUIRE(holds == (lane->flight.length > 0)); /* nobody holds what he has no use for */
 }
 
 static void check(const struct world *w)
@@ -168,8 +168,9 @@ static void answer(struct world *w, struct schedule_lane *lane, unsigned how)
     if (front == NULL || !front->sent)
         return;
     schedule_answered(&w->schedule, lane, answer, how % 11 != 2, w->now);
-    if (how & 0x80) /* more comes before the loop turns */
-        return;
+    front = schedule_front(lane);
+    if (how & 0x80 && front != NULL && front->sent) /* more comes before the loop turns */
+        schedule_answered(&w->schedule, lane, answer, true, w->now);
     if (lane->flight.length == 0)
         schedule_rested(&w->schedule, lane, (how & 0x40) != 0, w->now);
 }

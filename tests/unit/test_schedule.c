@@ -222,6 +222,15 @@ Test(schedule, a_connection_that_is_lost_takes_its_query_along)
     it_is_finished();
 }
 
+Test(schedule, a_connection_that_is_lost_before_it_was_granted_is_none)
+{
+    given_queries("a a");
+    it_says("ask 0");
+    schedule_lost(&schedule, &lanes[0], now);
+    it_says("q0 refused 08006; q1 refused 08006");
+    it_is_finished();
+}
+
 Test(schedule, a_connection_that_is_lost_at_rest_is_replaced)
 {
     most_lanes = 1;
@@ -287,6 +296,7 @@ Test(schedule, what_was_not_sent_has_nothing_to_cancel)
     granted(0);
     it_says("send 0");
     at(50);
+    cr_assert_null(schedule_unsent(&lanes[0])); /* nor will it be sent */
     it_says("cancel 0");
     schedule_abandon(&schedule, &lanes[0], now);
     it_says("q0 stopped 57014; leave 0");
@@ -303,6 +313,7 @@ Test(schedule, a_request_has_its_time_waiting_included)
     cr_assert_eq(schedule_due(&schedule), 200);
     at(200);
     it_says("q1 stopped 57014; cancel 0; give up 1");
+    cr_assert_eq(schedule_due(&schedule), 300); /* it is over but once */
     says_canceled(0);
     it_says("q0 stopped 57014; leave 0");
     it_is_finished();
@@ -343,6 +354,18 @@ Test(schedule, one_that_nobody_wants_is_canceled)
     says_canceled(0);
     it_says("q0 stopped 0A000; leave 0");
     it_is_finished();
+}
+
+Test(schedule, a_cancel_does_not_hit_what_comes_next)
+{
+    most_lanes = 1;
+    given_queries("a a");
+    it_says("ask 0");
+    granted(0);
+    it_says("send 0");
+    schedule_stop(&schedule, &queries[0], ERR_NOT_SUPPORTED, now);
+    answers(0); /* before the order to cancel was taken */
+    it_says("q0 stopped 0A000; send 0");
 }
 
 Test(schedule, everything_may_be_stopped_at_once)
@@ -440,6 +463,22 @@ Test(schedule, what_is_canceled_of_a_pipeline_is_canceled_one_by_one)
     it_is_finished();
 }
 
+Test(schedule, what_has_ended_meanwhile_is_not_canceled)
+{
+    options.mode = SCHEDULE_PIPELINE;
+    options.timeout_ms = 50;
+    given_queries("a a");
+    it_says("ask 0");
+    granted(0);
+    it_says("send 0");
+    at(50);
+    it_says("cancel 0");
+    says(0, SCHEDULE_ANSWERED_CANCELED);
+    says_canceled(0);
+    it_says("q0 stopped 57014; q1 stopped 57014; leave 0");
+    it_is_finished();
+}
+
 Test(schedule, one_of_several_that_were_sent_is_not_canceled_alone)
 {
     options.mode = SCHEDULE_PIPELINE;
@@ -464,6 +503,18 @@ Test(schedule, a_pipeline_does_not_go_on_elsewhere)
     says(0, SCHEDULE_ANSWERED_WELL);
     schedule_lost(&schedule, &lanes[0], now);
     it_says("q0 well; q1 lost 08006; q2 skipped 08006; q3 skipped 08006");
+    it_is_finished();
+}
+
+Test(schedule, nor_when_it_had_to_leave_its_connection)
+{
+    options.mode = SCHEDULE_PIPELINE;
+    given_queries("a a! a");
+    it_says("ask 0");
+    granted(0);
+    it_says("send 0");
+    schedule_broken(&schedule, &lanes[0], ERR_PROTOCOL, now);
+    it_says("q0 error 08P01; q1 skipped; q2 skipped; leave 0");
     it_is_finished();
 }
 

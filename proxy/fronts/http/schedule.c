@@ -395,6 +395,10 @@ void schedule_lost(struct schedule *s, struct schedule_lane *lane, uint64_t now)
 {
     bool had = lane->flight.length > 0;
 
+    if (lane->state == SCHEDULE_ASKING || lane->state == SCHEDULE_GIVING_UP) {
+        schedule_refused(s, lane, ERR_BACKEND_LOST, now);
+        return;
+    }
     lane->unsent = NULL;
     if (had) /* it may have got something, even if we know of nothing */
         end_query(s, schedule_front(lane), SCHEDULE_LOST, ERR_BACKEND_LOST);
