@@ -1,6 +1,6 @@
-/* errands CONFIG: a worker whose only clients are errands. What it is told on its standard input, a
- * JSON object a line, it does; what becomes of it, it says on its standard output, the same way.
- * For integration/test_errands.py, which says what the words mean.
+/* errands CONFIG: weir, with errands beside its other clients. What it is told on its standard
+ * input, a JSON object a line, it does; what becomes of it, it says on its standard output, the
+ * same way. For integration/test_errands.py, which says what the words mean.
  *
  *      {"start": "a", "mode": "parallel", "queries": [{"sql": "select 1"}]}
  *      {"cancel": "a"}
@@ -21,7 +21,7 @@ enum { MOST_SHOWN = 64 * 1024 };
 struct answer {
     struct bytes bytes;
     size_t length;
-    bool pauses; /* as soon as something of it has come */
+    bool pauses, stops; /* as soon as something of it has come */
 };
 
 struct job {
@@ -97,6 +97,10 @@ static void on_answer(struct errand *errand, size_t index, struct slice bytes)
         errand_pause(errand, index);
         say(json_pack("{s:s, s:s, s:I}", "event", "paused", "name", job->name, "index",
                       (json_int_t)index));
+    }
+    if (answer->stops) {
+        answer->stops = false;
+        errand_stop(errand, index, ERR_NOT_SUPPORTED);
     }
     if (job->cancels_itself) {
         errand_cancel(errand);
@@ -234,6 +238,7 @@ static void build(struct job *job, const json_t *list, struct errand_query *quer
         add_query(&job->wire, text_of(query, "sql", ""));
         ends[i] = job->wire.length;
         job->answers[i].pauses = is_true(query, "pause");
+        job->answers[i].stops = is_true(query, "stop");
         queries[i] = (struct errand_query){.place = place_of(query),
                                            .timeout_ms = number_of(query, "timeout_ms", 0)};
     }
@@ -348,6 +353,7 @@ int main(int argc, char **argv)
     struct config *config;
     struct log log;
     uv_pipe_t input;
+    char why[256];
 
     signal(SIGPIPE, SIG_IGN);
     if (command_load(&command, &config, &mistakes) != ERR_OK ||
@@ -355,7 +361,7 @@ int main(int argc, char **argv)
         fputs(mistake_text(&mistakes), stderr);
         return 2;
     }
-    if (worker_init(&worker, config, &log) != ERR_OK)
+    if (worker_init(&worker, config, &log) != ERR_OK || worker_listen(&worker, why) != ERR_OK)
         return 2;
     uv_pipe_init(&worker.loop, &input, 0);
     REQUIRE(uv_pipe_open(&input, 0) == 0 &&

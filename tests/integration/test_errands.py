@@ -3,10 +3,12 @@ import contextlib
 import json
 import pathlib
 import queue
+import random
 import subprocess
 import threading
 import time
 
+import psycopg
 import pytest
 
 from harness import pooler as program
@@ -126,6 +128,7 @@ def errands(postgres, folder):
         }
         written = Pooler(own, databases, {}, {"ana": "", "bob": ""}, default_pool_size=pool_size, **settings)
         started.append((Errands(written.config, own / "log"), own / "log"))
+        started[-1][0].dsn = written.dsn
         return started[-1][0]
 
     yield start
@@ -137,6 +140,14 @@ def errands(postgres, folder):
             except AssertionError as failure:
                 wrong.append(f"{failure}\n{log.read_text(errors='replace')[-6000:]}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def accounts(postgres):
+    postgres.sql("drop table if exists accounts; create table accounts (id int primary key deferrable, amount int); "
+                 "insert into accounts values (1, 100), (2, 0)")
+    yield lambda: postgres.sql("select string_agg(amount::text, ' ' order by id) from accounts")
+    postgres.sql("drop table accounts")
 
 
 def running(postgres, text):
@@ -300,6 +311,25 @@ def test_one_of_them_may_be_stopped(errands):
     assert [answers[i].how for i in range(3)] == ["stopped", "well", "stopped"]
 
 
+@pytest.mark.parametrize("mode", ["parallel", "pipeline"])
+def test_one_of_which_too_much_comes_may_be_stopped(errands, mode):
+    """From within its answer, as who has limits does."""
+    errand = errands(1)
+    large = "select repeat('x', 100) from generate_series(1, 1000000)"
+    answers = errand.run([{"sql": large, "stop": True}, "select 2", {"sql": "select 3", "stop": True}, "select 4"],
+                         mode=mode, most_parallel=1)
+    assert [answers[i].how for i in range(4)] == ["stopped", "well", "stopped", "well"]
+    assert {answers[i].why for i in (0, 2)} == {"0A000"}
+    assert (answers[1].rows, answers[3].rows) == ([("2",)], [("4",)])
+
+
+def test_a_transaction_of_which_too_much_comes_is_rolled_back(errands, accounts):
+    answers = errands(1).run(["update accounts set amount = 4 where id = 1", {"sql": "select 3", "stop": True}],
+                             mode="transaction")
+    assert [answers[i].how for i in (0, 1, -1)] == ["well", "stopped", "skipped"]
+    assert accounts() == "100 0"
+
+
 def test_who_waits_too_long_for_a_connection_is_refused(errands, postgres):
     errand = errands(1, query_wait_timeout=1)
     errand.start("a", ["select pg_sleep(3)"])
@@ -373,14 +403,6 @@ def test_a_pipeline_that_takes_too_long_is_canceled_query_by_query(errands, post
 
 
 # ---- in a transaction ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def accounts(postgres):
-    postgres.sql("drop table if exists accounts; create table accounts (id int primary key deferrable, amount int); "
-                 "insert into accounts values (1, 100), (2, 0)")
-    yield lambda: postgres.sql("select string_agg(amount::text, ' ' order by id) from accounts")
-    postgres.sql("drop table accounts")
 
 
 def test_a_transaction_is_committed(errands, accounts):
@@ -476,3 +498,86 @@ def test_what_is_running_when_weir_ends_is_told(errands, postgres):
     answers = errand.ended("a")
     assert [(answers[0].how, answers[0].why), (answers[1].how, answers[1].why)] == [("lost", "57P01"), ("stopped", "57P01")]
     wait_until(lambda: running(postgres, "pg_sleep(41)") == 0, "the end of the query")
+
+
+# ---- among others --------------------------------------------------------------------------------
+
+
+def one_of_many(seed, tag):
+    """The queries and options of an errand whose answers bear its tag."""
+    choose = random.Random(seed)
+    kinds = [
+        lambda i: {"sql": f"select '{tag}', {i}, current_setting('application_name')"},
+        lambda i: {"sql": f"select '{tag}', {i}, pg_sleep({choose.random() / 50:.3f})::text"},
+        lambda i: {"sql": f"select '{tag}', {i}, pg_sleep(20)::text", "timeout_ms": choose.randrange(1, 30)},
+        lambda i: {"sql": f"select '{tag}', {i}, repeat('{tag}', 20000)"},
+        lambda i: {"sql": f"select '{tag}', {i}, (1/0)::text"},
+        lambda i: {"sql": f"set application_name = '{tag}'"},
+        lambda i: {"sql": f"select '{tag}', {i}, set_config('search_path', '{tag}', false)"},
+        lambda i: {"sql": "begin"},
+        lambda i: {"sql": "copy things from stdin"},
+        lambda i: {"sql": f"select '{tag}', {i}, pg_advisory_lock(hashtext('{tag}'))::text"},
+    ]
+    queries = [choose.choices(kinds, [8, 4, 1, 2, 1, 1, 1, 1, 1, 1])[0](i) for i in range(choose.randrange(1, 20))]
+    options = {"mode": choose.choice(["parallel", "parallel", "pipeline", "transaction"]),
+               "on_error": choose.choice(["continue", "stop", "cancel"]), "most_parallel": choose.randrange(1, 6),
+               "most_asking": choose.randrange(1, 4), "timeout_ms": choose.choice([0, 0, 0, 100])}
+    return queries, options, choose.random() < 0.15
+
+
+def check_ones_own(answers, tag, queries):
+    for over in answers.values():
+        for row in over.rows:
+            assert len(row) < 2 or (row[0] == tag and row[1] == str(over.index)), f"{tag} has got {row}"
+            if len(row) == 3 and "application_name" in queries[over.index]["sql"]:
+                assert row[2] in ("", "weir", tag), f"{tag} has got {row}"
+        assert over.how != "refused" and (over.told or over.how != "error" or over.why), over
+
+
+def sessions_beside(dsn, wrong, stop):
+    """A client of the wire protocol, with settings that are nobody else's."""
+    try:
+        with psycopg.connect(dsn(application_name="wire"), autocommit=True, prepare_threshold=None) as connection:
+            while not stop.is_set():
+                row = connection.execute("select current_setting('application_name'), current_setting('search_path'), "
+                                         "current_setting('datestyle')").fetchone()
+                assert row == ("wire", '"$user", public', "ISO, MDY"), row
+    except BaseException as error:  # pylint: disable=broad-except
+        wrong.append(error)
+
+
+def test_nobody_gets_what_is_anothers(errands, postgres):
+    errand = errands(3, query_wait_timeout=60)
+    wrong, stop = [], threading.Event()
+    errand.run(["select 1"], "first")  # now it listens
+    beside = [threading.Thread(target=sessions_beside, args=(errand.dsn, wrong, stop)) for _ in range(4)]
+    for each in beside:
+        each.start()
+    going = {}
+    for seed in range(300):
+        tag = f"t{seed}t"
+        queries, options, leaves = one_of_many(seed, tag)
+        errand.start(tag, queries, **options)
+        if leaves:
+            errand.tell(cancel=tag)
+        going[tag] = queries, leaves
+        while len(going) > 20:
+            finish_one(errand, going)
+    while going:
+        finish_one(errand, going)
+    stop.set()
+    for each in beside:
+        each.join(PATIENCE)
+    assert not wrong, wrong
+    wait_until(lambda: postgres.sql("select count(*) from pg_stat_activity where usename = 'ana' and state <> 'idle'")
+               == "0", "that nothing is left running")
+
+
+def finish_one(errand, going):
+    tag, (queries, leaves) = next(iter(going.items()))
+    del going[tag]
+    if leaves:  # unless it was over before
+        wait_until(lambda: any(("canceled", tag) == event[:2] or ("finished", tag) == event[:2]
+                               for event in list(errand.order)), f"the end of {tag}")
+        return
+    check_ones_own(errand.ended(tag, 60), tag, queries)

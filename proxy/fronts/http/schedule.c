@@ -258,7 +258,8 @@ static void react(struct schedule *s, uint64_t now)
             cancel(s, &s->lanes[i], ERR_CANCELED, now);
 }
 
-/* It was ended by one of its own queries: what was to be done within it is not done outside. */
+/* It was ended, if not by its COMMIT, by a query: what was to be done within it is not done
+ * outside. */
 static void end_block(struct schedule *s, uint64_t now)
 {
     struct schedule_query *commit = LIST_BACK(&s->queued, struct schedule_query, link);
@@ -366,7 +367,6 @@ void schedule_answered(struct schedule *s, struct schedule_lane *lane, enum sche
                        bool in_block, uint64_t now)
 {
     struct schedule_query *query = schedule_front(lane);
-    bool was_last = query == &s->queries[s->queries_length - 1];
     enum schedule_how how = how_of(s, lane, answer);
     enum err why = query->unwanted != ERR_OK ? query->unwanted : lane->why;
 
@@ -377,7 +377,7 @@ void schedule_answered(struct schedule *s, struct schedule_lane *lane, enum sche
         cancel_next(s, lane);
     if (how != SCHEDULE_WELL)
         react(s, now);
-    else if (s->with.mode == SCHEDULE_TRANSACTION && !in_block && !was_last)
+    else if (s->with.mode == SCHEDULE_TRANSACTION && !in_block)
         end_block(s, now);
     serve(s, NULL, now);
 }
