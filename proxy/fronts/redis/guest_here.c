@@ -20,6 +20,7 @@ static void move_to(struct guest *guest, struct shared *shared)
     shared_join(shared, guest);
     guest->follow.db = shared->key.db;
     guest->follow.protocol = (uint8_t)shared->key.protocol;
+    guest_subscribe_speak(guest);
 }
 
 /* A shared whose lines could be opened once. NULL: not yet, or for want of memory. */
@@ -47,9 +48,8 @@ static bool select_database(struct guest *guest, const struct request *request)
     struct shared *shared;
     int32_t db = 0;
 
-    for (size_t i = 0; i < request->args[1].length; i++)
-        if (db <= 9999999)
-            db = db * 10 + (request->args[1].at[i] - '0');
+    for (size_t i = 0; i < request->args[1].length; i++) /* verb.h: it is one, and not too large */
+        db = db * 10 + (request->args[1].at[i] - '0');
     if (!upstream_has_database(guest->upstream, db)) {
         guest_answer(guest, "-ERR DB index is out of range\r\n");
         return true;
@@ -170,6 +170,18 @@ static bool is_number(struct slice text)
     return text.length > 0 && text.length < 19;
 }
 
+/* As Redis shows it: on one line. */
+static void refuse_option(struct guest *guest, struct slice option)
+{
+    char text[128];
+    size_t length = option.length < sizeof(text) - 1 ? option.length : sizeof(text) - 1;
+
+    for (size_t i = 0; i < length; i++)
+        text[i] = option.at[i] == '\r' || option.at[i] == '\n' ? ' ' : (char)option.at[i];
+    text[length] = '\0';
+    guest_answer(guest, "-ERR Syntax error in HELLO option '%s'\r\n", text);
+}
+
 /* What is wrong with it, in Redis's words (networking.c, helloCommand). */
 static bool read_hello(struct guest *guest, const struct request *request, struct hello *hello)
 {
@@ -181,9 +193,7 @@ static bool read_hello(struct guest *guest, const struct request *request, struc
     else if (version.length != 1 || (version.at[0] != '2' && version.at[0] != '3'))
         guest_answer(guest, "-NOPROTO unsupported protocol version\r\n");
     else if (request->count > request->shown || !read_options(request, hello))
-        guest_answer(guest, "-ERR Syntax error in HELLO option '%.*s'\r\n",
-                     (int)(hello->unknown.length < 128 ? hello->unknown.length : 128),
-                     hello->unknown.at != NULL ? (const char *)hello->unknown.at : "");
+        refuse_option(guest, hello->unknown);
     else if (hello->has_name && !name_is_valid(hello->name))
         guest_answer(guest, GUEST_BAD_NAME);
     else
@@ -241,6 +251,7 @@ static void reset(struct guest *guest)
     guest->identity = upstream_first_identity(guest->upstream);
     shared_join(NULL, guest);
     follow_init(&guest->follow);
+    guest->follow.db = guest->upstream->config->url.database;
     free(guest->name);
     guest->name = NULL;
 }
