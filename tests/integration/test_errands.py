@@ -128,7 +128,7 @@ def errands(postgres, folder):
         }
         written = Pooler(own, databases, {}, {"ana": "", "bob": ""}, default_pool_size=pool_size, **settings)
         started.append((Errands(written.config, own / "log"), own / "log"))
-        started[-1][0].dsn = written.dsn
+        started[-1][0].dsn, started[-1][0].metrics = written.dsn, written.metrics
         return started[-1][0]
 
     yield start
@@ -184,6 +184,15 @@ def test_connections_that_are_not_there_yet_are_opened_side_by_side(errands):
     answers = errand.run(["select pg_sleep(0.5)"] * 20, most_asking=20)
     assert all(over.how == "well" for over in answers.values())
     assert max(over.ms for over in answers.values()) - min(over.ms for over in answers.values()) < 450
+
+
+def test_one_connection_runs_many_queries_before_it_is_given_back(errands):
+    errand = errands(1)
+    errand.run(["select 1"], "first")
+    answers = errand.run([f"select {i}" for i in range(20)], most_parallel=5)
+    assert all(answers[i].rows == [(str(i),)] for i in range(20))
+    assert errand.metrics()['weir_pool_wait_seconds_count{database="main",user="ana"}'] == 2
+    assert errand.metrics()['weir_pool_queries_total{database="main",user="ana"}'] == 21
 
 
 def test_an_error_is_in_its_place_and_the_others_go_on(errands):
@@ -480,6 +489,17 @@ def test_where_statements_are_pooled_there_are_no_transactions(errands):
     assert errand.wait("not started", "a")["why"] == "08P01"
     answers = errand.run(["begin", "select 1"], "b")
     assert (answers[0].how, answers[0].why, answers[1].how) == ("error", "08P01", "well")
+    answers = errand.run([f"select {i}" for i in range(5)] + ["begin", "select 6"], "c", mode="pipeline")
+    assert [answers[i].how for i in range(7)] == ["well"] * 5 + ["error", "skipped"]
+
+
+@pytest.mark.parametrize("length", [10, 30000])
+def test_what_may_not_be_done_to_a_session_is_an_error(errands, length):
+    errand = errands(1, session_state="reject")
+    answers = errand.run(["select 1", "create temporary table mine (x int) /*" + "x" * length + "*/", "select 2"])
+    assert [answers[i].how for i in range(3)] == ["well", "error", "well"]
+    assert "0A000" in (answers[1].code, answers[1].why)
+    assert errand.run(["select 1"], "b")[0].how == "well"
 
 
 def test_where_sessions_are_pooled_they_work_as_well(errands):

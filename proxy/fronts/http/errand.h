@@ -12,9 +12,11 @@
  * sessions holds for it: names, settings, cleaning, rule zero. What runs when, and where, is
  * decided in schedule.h, which says what the modes mean.
  *
- * A query is bytes ready to be sent, a batch that ends with a Sync:
+ * A query is bytes ready to be sent, a batch that ends with its only Sync, without a Flush:
  *
  *      Parse  Bind  Describe  Execute  Sync
+ *
+ * Those that stand one behind the other in memory leave in one write where they may.
  *
  * Its answer is the messages of the server, in any pieces, up to ReadyForQuery. In a pipeline or a
  * transaction those of one query follow those of the one before; in parallel they come as they

@@ -182,22 +182,26 @@ static void obey(struct errand_lane *lane, const struct relay_plan *plan)
     }
 }
 
-/* How much of in the relay takes now. more: it may take more at once. */
-static size_t pass_on(struct errand_lane *lane, struct slice in, bool *more)
+/* How much of in the relay takes now. */
+static size_t pass_on(struct errand_lane *lane, struct slice in, struct relay_plan *plan)
 {
-    struct relay_plan plan;
     struct backend *backend = lane->lease.backend;
-    size_t used = relay_from_client(&backend->relay, &lane->sent, in, &plan);
+    size_t used = relay_from_client(&backend->relay, &lane->sent, in, plan);
 
-    tally_sends(metrics_of(lane), &plan);
-    tally_answered_here(metrics_of(lane), &plan);
-    if (plan.count > 0)
-        backend_send(backend, plan.slices, plan.count);
-    if (plan.back.length > 0)
-        hear(lane, plan.back);
-    obey(lane, &plan);
-    *more = (used > 0 || plan.count > 0) && plan.verdict == RELAY_GO_ON;
+    tally_sends(metrics_of(lane), plan);
+    tally_answered_here(metrics_of(lane), plan);
+    if (plan->count > 0)
+        backend_send(backend, plan->slices, plan->count);
     return used;
+}
+
+/* True: it may take more at once. */
+static bool take_note(struct errand_lane *lane, size_t used, const struct relay_plan *plan)
+{
+    if (plan->back.length > 0)
+        hear(lane, plan->back);
+    obey(lane, plan);
+    return (used > 0 || plan->count > 0) && plan->verdict == RELAY_GO_ON;
 }
 
 /* A cancel under way must not hit what comes next. */
@@ -216,10 +220,14 @@ void errand_lane_send(struct errand_lane *lane)
 
     while (more && may_send(lane)) {
         struct slice in = next_bytes(lane);
+        struct relay_plan plan;
+        size_t used;
 
         if (in.length == 0)
             return;
-        note_sent(lane, pass_on(lane, in, &more));
+        used = pass_on(lane, in, &plan);
+        note_sent(lane, used);
+        more = take_note(lane, used, &plan);
     }
 }
 
@@ -237,11 +245,13 @@ static void end_copy(struct errand_lane *lane)
     *sync = WIRE_SYNC;
     bytes_put_u32(sync + 1, 4);
     lane->copying = false;
-    while (more && in.length > 0 && lane->lease.backend != NULL) {
-        size_t used = pass_on(lane, in, &more);
+    while (more && in.length > 0) {
+        struct relay_plan plan;
+        size_t used = pass_on(lane, in, &plan);
 
         in.at += used;
         in.length -= used;
+        more = take_note(lane, used, &plan);
     }
     if (in.length > 0)
         break_off(lane, ERR_NOT_SUPPORTED, "COPY FROM STDIN");
