@@ -60,16 +60,6 @@ static void given_queries(const char *words)
     schedule_begin(&schedule, &options, queries, count, lanes, most_lanes, now);
 }
 
-/* Of pool a: BEGIN, so many queries, COMMIT. */
-static void given_a_transaction_of(const char *words)
-{
-    char all[100];
-
-    options.mode = SCHEDULE_TRANSACTION;
-    snprintf(all, sizeof(all), "a! %s a!", words);
-    given_queries(all);
-}
-
 static void tell_overs(char *told, size_t size)
 {
     static const char *const hows[] = {"well", "error", "skipped", "stopped", "refused", "lost"};
