@@ -1,5 +1,6 @@
 """Errands: the queries of an HTTP request, here without HTTP. In parallel, and among other clients."""
 import random
+import signal
 import threading
 import time
 
@@ -139,6 +140,26 @@ def test_a_query_that_takes_too_long_is_canceled_and_its_connection_kept(errands
     assert running(postgres, "pg_sleep(30)") == 0
 
 
+def test_who_does_not_read_is_not_waited_for(errands):
+    large = "select repeat('x', 1000) from generate_series(1, 100000)"
+    answers = errands(1).run([{"sql": large, "pause": True, "timeout_ms": 300}, "select 2"], most_parallel=1)
+    assert [(answers[i].how, answers[i].why) for i in range(2)] == [("lost", "57014"), ("well", "")]
+    assert answers[0].length < 50000000
+
+
+def test_a_server_that_does_not_heed_a_cancel_is_left(errands, own_postgres):
+    databases = {"main": f"host=127.0.0.1 port={own_postgres.port} dbname=main"}
+    errand = errands(1, databases=databases, server_reset_timeout=1)
+    errand.start("a", [{"sql": "select pg_sleep(42)", "timeout_ms": 500}, "select 2"], cancel_ms=300)
+    who = "select pid from pg_stat_activity where query like '%pg_sleep(42)%' and pid <> pg_backend_pid()"
+    pid = int(wait_until(lambda: own_postgres.sql(who), "the query"))
+    own_postgres.kill(pid, signal.SIGSTOP)
+    answers = errand.ended("a")
+    own_postgres.kill(pid, signal.SIGCONT)
+    assert [(answers[i].how, answers[i].why) for i in range(2)] == [("lost", "57014"), ("well", "")]
+    wait_until(lambda: own_postgres.sql(who) == "", "the end of the query")
+
+
 def test_a_request_that_takes_too_long_ends_as_a_whole(errands, postgres):
     begun = time.monotonic()
     answers = errands(2).run(["select pg_sleep(33)"] * 5 + ["select 1"], timeout_ms=300)
@@ -221,6 +242,15 @@ def test_nobody_has_data_for_a_copy(errands, postgres):
         answers = errand.run(["select 1", "copy things from stdin", "select 2", "copy (select 3) to stdout"], mode=mode)
         assert [answers[i].how for i in range(4)] == ["well", "error", "well", "well"]
         assert answers[2].rows == [("2",)] and "d" in answers[3].letters
+
+
+def test_what_is_running_may_end_before_weir_does(errands, postgres):
+    errand = errands(1)
+    errand.start("a", ["select pg_sleep(0.5)", "select 1"], most_parallel=1)
+    wait_until(lambda: running(postgres, "pg_sleep(0.5)") == 1, "the query")
+    errand.child.send_signal(signal.SIGTERM)
+    answers = errand.ended("a")
+    assert [over.how for over in answers.values()] == ["well", "well"]
 
 
 def test_what_is_running_when_weir_ends_is_told(errands, postgres):
