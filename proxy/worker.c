@@ -67,6 +67,7 @@ static void stop(struct worker *worker)
     front_stop(&worker->front);
     door_stop(&worker->door);
     stop_http(worker);
+    errand_home_stop(&worker->errands);
     hub_stop(&worker->hub);
     broker_retire(&worker->broker);
 }
@@ -93,7 +94,8 @@ static void on_between(uv_prepare_t *between)
     worker->metrics.loop_turns++;
     door_turn(&worker->door);
     if (worker->phase == WORKER_RUNNING || !front_is_empty(&worker->front) ||
-        !door_is_empty(&worker->door) || http_working(&worker->http) > 0)
+        !door_is_empty(&worker->door) || http_working(&worker->http) > 0 ||
+        worker->errands.errands.length > 0)
         return;
     if (worker->phase == WORKER_DRAINING)
         stop(worker);
@@ -148,6 +150,7 @@ static void on_tick(void *owner, uint64_t now)
     hub_tick(&worker->hub, now);
     front_tick(&worker->front, now);
     door_tick(&worker->door, now);
+    errand_home_tick(&worker->errands, now);
     if (now >= worker->phase_ends)
         end_phase(worker);
     else
@@ -291,6 +294,7 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
     worker->broker.owner = worker;
     worker->broker.canceled = on_canceled;
     terms_init(&worker->terms, config, &worker->broker);
+    errand_home_init(&worker->errands, &worker->broker);
     set_up_hub(worker);
     set_up_signals(worker);
     if ((e = set_up_front(worker)) != ERR_OK)
