@@ -1,6 +1,8 @@
 #include "proxy/routes.h"
 
+#include "proxy/fronts/http/neon.h"
 #include "proxy/view.h"
+#include "proxy/worker.h"
 
 /* What Prometheus reads. */
 static void begin_metrics(struct exchange *exchange, void *worker)
@@ -23,9 +25,26 @@ static void begin_health(struct exchange *exchange, void *worker)
     exchange_answer(exchange, 200, "text/plain; charset=utf-8", SLICE("ok\n"));
 }
 
+static void refuse_sql(struct exchange *exchange, void *worker)
+{
+    neon_refuse(exchange, &((struct worker *)worker)->gate);
+}
+
+static void begin_sql(struct exchange *exchange, void *worker)
+{
+    neon_begin(exchange, &((struct worker *)worker)->gate);
+}
+
 static const struct exchange_handler routes[] = {
     {.path = "/metrics", .methods = EXCHANGE_GET, .begin = begin_metrics},
     {.path = "/healthz", .methods = EXCHANGE_GET, .begin = begin_health},
+    {.path = "/sql",
+     .methods = NEON_METHODS,
+     .body_most = 1, /* as configured */
+     .cors = true,
+     .refuse = refuse_sql,
+     .begin = begin_sql,
+     .gone = neon_gone},
 };
 
 size_t routes_make(struct exchange_handler made[ROUTES_MOST], const struct config_http *http)
@@ -34,6 +53,8 @@ size_t routes_make(struct exchange_handler made[ROUTES_MOST], const struct confi
 
     _Static_assert(COUNT_OF(routes) <= ROUTES_MOST, "there is room for all routes");
     for (size_t i = 0; i < COUNT_OF(routes); i++) {
+        if (routes[i].gone == neon_gone && !http->neon)
+            continue;
         made[length] = routes[i];
         if (made[length].needs_body || made[length].body_most > 0)
             made[length].body_most = http->max_body;
