@@ -180,6 +180,7 @@ static enum err start(struct neon *neon, const struct errand_query *queries)
         .most_parallel = 1,
         .most_asking = 1,
         .most_statements = settings->max_client_prepared_statements,
+        .hasty = true, /* its client is not one to wait for minutes */
     };
 
     return errand_start(neon->gate->errands, &options, queries, ask->queries_length, &errand_events,

@@ -60,7 +60,7 @@ const QUERIES = [
   ["select int4range(1, 5) as r, tstzrange(null, now()) is null as n, '{[1,2),[5,6)}'::int4multirange as m"],
   ["select row(1, 'a,b', null) as c, (select w from work.wide w limit 1) as w"],
   ["select date '2026-02-28' as d, time '12:34:56.789' as t, timestamp '2026-01-01 00:00:00' as s, interval '1 year 2 days 03:04:05.678' as i, 'infinity'::timestamp as f, date '0044-03-15 BC' as bc"],
-  ["select '127.0.0.1/8'::inet as i, '08:00:2b:01:02:03'::macaddr as m, point(1, 2) as p, B'101' as b, 12.34::money as c, 'a'::text::regtype is null as x"],
+  ["select '127.0.0.1/8'::inet as i, '08:00:2b:01:02:03'::macaddr as m, point(1, 2) as p, B'101' as b, 12.34::money as c"],
   ["select '<a>ö</a>'::xml as x, to_tsvector('simple', 'a b') as v, gen_random_uuid() is null as u, 'pg_class'::regclass as r, 16::oid as o"],
   ['insert into work.things (n, tag) values (1, $1), (2, $2) returning *', ['one', 'two']],
   ['insert into work.things (n, tag) values (3, $1)', ['three']],
@@ -125,19 +125,19 @@ const SCENARIOS = {
     for (const arrayMode of [false, true]) {
       const rowMode = arrayMode ? 'array' : undefined;
       const direct = await withServer(async (client) => {
-        await prepare(client);
         const answers = [];
         for (const [text, values] of QUERIES) {
           // with a name, even an empty one, pg uses the extended protocol, which takes one statement
           answers.push(await heard(client.query({ text, values: values ?? [], rowMode, queryMode: 'extended' })));
           if (text === 'begin') await client.query('rollback');
         }
-        await prepare(client);
+        await client.query('truncate work.things; drop table work.made, work.filled'); // objects keep their OIDs
         return answers;
       });
       const answers = [];
       for (const [text, values] of QUERIES)
         answers.push(await heard(sql.query(text, values ?? [], { arrayMode, fullResults: true })));
+      await withServer((client) => client.query('truncate work.things; drop table work.made, work.filled'));
       both[arrayMode ? 'arrays' : 'objects'] = QUERIES.map(([text], n) => [text.slice(0, 200), direct[n], answers[n]]);
     }
     return both;
@@ -154,7 +154,7 @@ const SCENARIOS = {
     out.push(await sql.query('select $1::text as t', ['plain']));
     out.push(await neon(MAIN, { arrayMode: true })`select 1 as a, 2 as a`);
     const full = await neon(MAIN, { fullResults: true })`select 1 as a`;
-    out.push({ ...result(full), keys: Object.keys(full).sort() });
+    out.push(Object.keys(full).sort());
     return plain(out);
   },
 
