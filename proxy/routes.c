@@ -1,5 +1,6 @@
 #include "proxy/routes.h"
 
+#include "proxy/fronts/http/db.h"
 #include "proxy/fronts/http/neon.h"
 #include "proxy/view.h"
 #include "proxy/worker.h"
@@ -25,19 +26,47 @@ static void begin_health(struct exchange *exchange, void *worker)
     exchange_answer(exchange, 200, "text/plain; charset=utf-8", SLICE("ok\n"));
 }
 
+/* Queries. */
+static struct gate *gate_of(void *context)
+{
+    struct worker *worker = context;
+
+    return &worker->gate;
+}
+
+static void refuse_db(struct exchange *exchange, void *worker)
+{
+    db_refuse(gate_of(worker), exchange);
+}
+
+static void begin_db(struct exchange *exchange, void *worker)
+{
+    db_begin(gate_of(worker), exchange);
+}
+
+/* Neon's. */
 static void refuse_sql(struct exchange *exchange, void *worker)
 {
-    neon_refuse(exchange, &((struct worker *)worker)->gate);
+    neon_refuse(gate_of(worker), exchange);
 }
 
 static void begin_sql(struct exchange *exchange, void *worker)
 {
-    neon_begin(exchange, &((struct worker *)worker)->gate);
+    neon_begin(gate_of(worker), exchange);
 }
 
 static const struct exchange_handler routes[] = {
     {.path = "/metrics", .methods = EXCHANGE_GET, .begin = begin_metrics},
     {.path = "/healthz", .methods = EXCHANGE_GET, .begin = begin_health},
+    {.path = "/db",
+     .methods = EXCHANGE_POST,
+     .needs_body = true,
+     .cors = true,
+     .allow = "Authorization, Content-Type",
+     .refuse = refuse_db,
+     .begin = begin_db,
+     .drained = db_drained,
+     .gone = db_gone},
     {.path = "/sql",
      .methods = NEON_METHODS,
      .body_most = 1, /* as configured */

@@ -342,7 +342,7 @@ static enum err read_body(const struct exchange *exchange, struct neon *neon,
     return ask_sql(&neon->ask, &headers, exchange_request(exchange)->body, &limits, error);
 }
 
-void neon_refuse(struct exchange *exchange, struct gate *gate)
+void neon_refuse(struct gate *gate, struct exchange *exchange)
 {
     enum exchange_method method = exchange_request(exchange)->method;
     struct ask ask = {0};
@@ -378,7 +378,7 @@ static void answer_options(struct exchange *exchange)
     exchange_answer(exchange, 200, NULL, (struct slice){NULL, 0});
 }
 
-void neon_begin(struct exchange *exchange, struct gate *gate)
+void neon_begin(struct gate *gate, struct exchange *exchange)
 {
     struct ask_error error;
     struct who_asks asks;

@@ -4,8 +4,8 @@
  *      {.path = "/sql", .methods = NEON_METHODS, .body_most = ..., .cors = true,
  *       .refuse = ..., .begin = ..., .gone = neon_gone}
  *
- *      refuse: neon_refuse(exchange, &worker->gate);
- *      begin:  neon_begin(exchange, &worker->gate);
+ *      refuse: neon_refuse(&worker->gate, exchange);
+ *      begin:  neon_begin(&worker->gate, exchange);
  *
  *      begin --> who (a thread may have to check the password) --> errand --> answered
  *         `-- refused     `-- refused, or gone                       `-- too large, or gone:
@@ -31,8 +31,8 @@
     (EXCHANGE_GET | EXCHANGE_POST | EXCHANGE_PUT | EXCHANGE_PATCH | EXCHANGE_DELETE |              \
      EXCHANGE_OPTIONS)
 
-void neon_refuse(struct exchange *exchange, struct gate *gate);
-void neon_begin(struct exchange *exchange, struct gate *gate);
+void neon_refuse(struct gate *gate, struct exchange *exchange);
+void neon_begin(struct gate *gate, struct exchange *exchange);
 void neon_gone(struct exchange *exchange);
 
 #endif
