@@ -114,8 +114,9 @@ struct http {
     struct list stirring; /* have something to do at the end of the turn */
     struct http_connection *slots;
     size_t slots_length, slots_used; /* used: were in use at some time */
-    struct list spare;               /* exchanges */
-    size_t gathered;                 /* bytes of bodies, of all exchanges */
+    struct exchange *spare;          /* kept for the next requests */
+    size_t spare_length;
+    size_t gathered; /* bytes of bodies, of all exchanges */
     struct gzip_home gzips;
     struct bytes head, scratch;    /* of the answer that is being written */
     struct http_connection *shown; /* bytes of this one are being read */
