@@ -114,12 +114,10 @@ static bool take_exchange(struct http_connection *connection)
 
 static void make_new(struct exchange *exchange)
 {
-    struct exchange old = *exchange;
-
-    if (old.out.capacity > MOST_KEPT)
-        bytes_free(&old.out);
-    bytes_clear(&old.out);
-    bytes_clear(&old.lines);
+    if (exchange->out.capacity > MOST_KEPT)
+        bytes_free(&exchange->out);
+    bytes_clear(&exchange->out);
+    bytes_clear(&exchange->lines);
     parser_forget(&exchange->parser, MOST_KEPT);
     exchange->request = (struct parser_request){0};
     exchange->route = (struct route_found){0};
@@ -127,8 +125,7 @@ static void make_new(struct exchange *exchange)
     exchange->step = ANSWER_READING;
     exchange->is_last = exchange->may_gzip = exchange->is_chunked = false;
     exchange->gathered = 0;
-    exchange->out = old.out;
-    exchange->lines = old.lines;
+    exchange->dropped = 0;
 }
 
 static void release_exchange(struct http_connection *connection)
