@@ -3,50 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-enum { MOST_ECHOED = 200 /* of a command that is none */ };
-
-/* What drivers set and ask for without being told to; a console has nothing to set. */
-static const struct fake {
-    const char *name, *value;
-} fakes[] = {
-    {"client_encoding", "UTF-8"},
-    {"default_transaction_isolation", "read committed"},
-    {"standard_conforming_strings", "on"},
-    {"datestyle", "ISO"},
-    {"timezone", "GMT"},
-    {"extra_float_digits", "2"},
-};
-
-static const char help[] = "\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION\n"
-                           "\tSHOW PEERS|PEER_POOLS\n"
-                           "\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE\n"
-                           "\tSHOW DNS_HOSTS|DNS_ZONES\n"
-                           "\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS\n"
-                           "\tSHOW REDIS_POOLS|REDIS_CLIENTS\n"
-                           "\tRELOAD\n"
-                           "\tRECONNECT [<db>]\n"
-                           "\tKILL_CLIENT <client_id>\n"
-                           "\tSHUTDOWN\n"
-                           "\tSHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS";
-
-/* A command, and what it is about. */
-struct task {
-    struct console_command command;
-    const struct console_table *table; /* of SHOW; NULL: what is faked */
-    const struct fake *fake;           /* of SHOW and SET; NULL: none */
-};
 
 struct statement {
     struct statement *next;
-    struct task task;
+    struct console_task task;
     char name[];
 };
 
 struct portal {
     struct portal *next;
-    struct task task;
+    struct console_task task;
     struct wire_column columns[CONSOLE_ROWS_COLUMNS_MOST];
     uint16_t count;
     bool is_run, is_over;
@@ -56,9 +22,7 @@ struct portal {
 };
 
 struct console {
-    const struct console_events *events;
-    void *owner;
-    bool is_admin;
+    struct console_task_with with;
     bool skipping; /* up to the next Sync */
     bool is_broken;
     struct statement *statements;
@@ -154,7 +118,7 @@ struct console *console_create(const struct console_events *events, void *owner,
     struct console *console = calloc(1, sizeof(*console));
 
     if (console != NULL)
-        *console = (struct console){.events = events, .owner = owner, .is_admin = is_admin};
+        console->with = (struct console_task_with){events, owner, is_admin};
     return console;
 }
 
@@ -168,158 +132,7 @@ void console_destroy(struct console *console)
     free(console);
 }
 
-/* ---- what a text means ------------------------------------------------------------------- */
-
-static void fail(struct console_outcome *outcome, enum err why, const char *text)
-{
-    outcome->why = why;
-    snprintf(outcome->text, sizeof(outcome->text), "%s", text);
-}
-
-/* A character is not cut in two. */
-static void fail_syntax(struct console_outcome *outcome, const char *text)
-{
-    size_t length = strlen(text);
-
-    if (length > MOST_ECHOED)
-        for (length = MOST_ECHOED; length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80;)
-            length--;
-    outcome->why = ERR_SYNTAX;
-    snprintf(outcome->text, sizeof(outcome->text), "invalid command '%.*s', use SHOW HELP;",
-             (int)length, text);
-}
-
-static const struct fake *find_fake(const char *name)
-{
-    for (size_t i = 0; i < COUNT_OF(fakes); i++)
-        if (strcasecmp(name, fakes[i].name) == 0)
-            return &fakes[i];
-    return NULL;
-}
-
-static bool argument_makes_sense(const struct console_command *command)
-{
-    const char *argument = command->argument;
-
-    if (argument[0] == '\0')
-        return true;
-    if (command->verb == CONSOLE_SHUTDOWN)
-        return strcasecmp(argument, "WAIT_FOR_SERVERS") == 0 ||
-               strcasecmp(argument, "WAIT_FOR_CLIENTS") == 0;
-    return console_command_argument(command->verb) != CONSOLE_ARGUMENT_NONE;
-}
-
-static bool is_one(struct task *task)
-{
-    enum console_verb verb = task->command.verb;
-
-    if (verb != CONSOLE_SHOW && verb != CONSOLE_SET)
-        return argument_makes_sense(&task->command);
-    task->fake = find_fake(task->command.argument);
-    if (verb == CONSOLE_SHOW && task->fake == NULL)
-        task->table = console_shows_find(task->command.argument);
-    return verb == CONSOLE_SET || task->fake != NULL || task->table != NULL;
-}
-
-static bool understand(const char *text, struct task *task, struct console_outcome *outcome)
-{
-    *task = (struct task){0};
-    switch (console_command_parse(text, &task->command)) {
-    case CONSOLE_COMMAND_READ:
-        if (is_one(task))
-            return true;
-        break;
-    case CONSOLE_COMMAND_TOO_LONG:
-        fail(outcome, ERR_ARGUMENT, "bad arguments");
-        return false;
-    case CONSOLE_COMMAND_UNKNOWN:
-        break;
-    }
-    fail_syntax(outcome, text);
-    return false;
-}
-
-/* Copied, since a client may want them in binary; 0: there are no rows. */
-static uint16_t columns_of(const struct task *task, struct wire_column *columns)
-{
-    if (task->command.verb != CONSOLE_SHOW)
-        return 0;
-    if (task->fake != NULL) {
-        columns[0] = (struct wire_column){task->fake->name, WIRE_TEXT, false};
-        return 1;
-    }
-    memcpy(columns, task->table->columns, task->table->count * sizeof(*columns));
-    return task->table->count;
-}
-
-/* ---- doing it ---------------------------------------------------------------------------- */
-
-static bool may_show(const struct console *console, const struct task *task,
-                     struct console_outcome *outcome)
-{
-    if (task->table == NULL || task->table->show != CONSOLE_SHOWS_FDS)
-        return true;
-    if (console->is_admin)
-        fail(outcome, ERR_NOT_SUPPORTED, "SHOW FDS is not supported yet");
-    else
-        fail(outcome, ERR_NO_RIGHT, err_text(ERR_NO_RIGHT));
-    return false;
-}
-
-static bool may_act(const struct console *console, const struct console_command *command,
-                    struct console_outcome *outcome)
-{
-    enum console_verb verb = command->verb;
-
-    if (!console->is_admin) {
-        fail(outcome, ERR_NO_RIGHT, err_text(ERR_NO_RIGHT));
-    } else if (verb != CONSOLE_SET && command->argument[0] == '\0' &&
-               console_command_argument(verb) == CONSOLE_ARGUMENT_NEEDED) {
-        fail(outcome, ERR_ARGUMENT, "a database is required");
-    } else if (verb == CONSOLE_SET || !console_command_is_done(verb)) {
-        outcome->why = ERR_NOT_SUPPORTED;
-        snprintf(outcome->text, sizeof(outcome->text), "%s is not supported yet",
-                 console_command_name(verb));
-    } else {
-        return true;
-    }
-    return false;
-}
-
-static void show(struct console *console, const struct task *task,
-                 const struct wire_column *columns, uint16_t count, struct bytes *out)
-{
-    struct console_rows rows;
-
-    if (count == 0)
-        return;
-    console_rows_begin(&rows, out, columns, count);
-    if (task->fake != NULL)
-        console_rows_text(&rows, task->fake->value);
-    else
-        console->events->show(console->owner, task->table->show, &rows);
-    console_rows_end(&rows);
-}
-
-/* Rows go into out. */
-static void run(struct console *console, const struct task *task, const struct wire_column *columns,
-                uint16_t count, struct bytes *out, struct console_outcome *outcome)
-{
-    struct wire_error usage = {
-        .severity = "NOTICE", .code = "00000", .message = "Console usage", .detail = help};
-
-    if (task->command.verb == CONSOLE_SHOW) {
-        if (!may_show(console, task, outcome))
-            return;
-        if (task->table != NULL && task->table->show == CONSOLE_SHOWS_HELP)
-            wire_add_notice(out, &usage);
-        show(console, task, columns, count, out);
-    } else if (task->command.verb == CONSOLE_SET && task->fake != NULL) {
-        outcome->notice = "SET ignored";
-    } else if (may_act(console, &task->command, outcome)) {
-        console->events->act(console->owner, &task->command, outcome);
-    }
-}
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void complain(struct bytes *out, const struct console_outcome *outcome)
 {
@@ -328,7 +141,7 @@ static void complain(struct bytes *out, const struct console_outcome *outcome)
                                              .message = outcome->text});
 }
 
-static void complete(struct bytes *out, const struct task *task,
+static void complete(struct bytes *out, const struct console_task *task,
                      const struct console_outcome *outcome)
 {
     if (outcome->notice != NULL)
@@ -343,14 +156,14 @@ static void answer_query(struct console *console, const char *text, struct bytes
     struct wire_column columns[CONSOLE_ROWS_COLUMNS_MOST];
     struct console_outcome outcome = {0};
     struct bytes rows = {0};
-    struct task task;
+    struct console_task task;
     uint16_t count = 0;
 
     close_portals(console);
     close_statement(console, "");
-    if (understand(text, &task, &outcome)) {
-        count = columns_of(&task, columns);
-        run(console, &task, columns, count, &rows, &outcome);
+    if (console_task_read(&task, text, &outcome)) {
+        count = console_task_columns(&task, columns);
+        console_task_run(&task, &console->with, columns, &rows, &outcome);
     }
     if (outcome.why == ERR_OK) {
         if (count > 0)
@@ -406,7 +219,7 @@ static void refuse(struct console *console, struct bytes *out, enum err why, con
 {
     struct console_outcome outcome = {0};
 
-    fail(&outcome, why, text);
+    console_task_fail(&outcome, why, text);
     complain(out, &outcome);
     console->skipping = true;
 }
@@ -428,7 +241,7 @@ static void parse(struct console *console, struct slice body, struct bytes *out)
     unsigned types = take_u16(console, &body);
     struct console_outcome outcome = {0};
     struct statement *statement;
-    struct task task;
+    struct console_task task;
 
     if (console->is_broken)
         return;
@@ -440,7 +253,7 @@ static void parse(struct console *console, struct slice body, struct bytes *out)
         refuse(console, out, ERR_NAME_TAKEN, "prepared statement already exists");
     } else if (count_names(console) >= CONSOLE_NAMES_MOST) {
         refuse(console, out, ERR_TOO_MANY_STATEMENTS, "too many prepared statements");
-    } else if (!understand(text, &task, &outcome)) {
+    } else if (!console_task_read(&task, text, &outcome)) {
         refuse(console, out, outcome.why, outcome.text);
     } else if ((statement = malloc(sizeof(*statement) + strlen(name) + 1)) == NULL) {
         refuse(console, out, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
@@ -476,7 +289,7 @@ static struct portal *create_portal(struct console *console, const char *name,
         return NULL;
     strcpy(portal->name, name);
     portal->task = statement->task;
-    portal->count = columns_of(&portal->task, portal->columns);
+    portal->count = console_task_columns(&portal->task, portal->columns);
     portal->next = console->portals;
     console->portals = portal;
     return portal;
@@ -533,7 +346,7 @@ static void describe(struct console *console, struct slice body, struct bytes *o
         return;
     if (what == 'S' && statement != NULL) {
         wire_add_no_parameters(out);
-        describe_rows(columns, columns_of(&statement->task, columns), out);
+        describe_rows(columns, console_task_columns(&statement->task, columns), out);
     } else if (what == 'S') {
         refuse(console, out, ERR_NO_STATEMENT, err_text(ERR_NO_STATEMENT));
     } else if (portal != NULL) {
@@ -573,7 +386,7 @@ static void execute(struct console *console, struct slice body, struct bytes *ou
         return;
     }
     if (!portal->is_run)
-        run(console, &portal->task, portal->columns, portal->count, &portal->rows, &outcome);
+        console_task_run(&portal->task, &console->with, portal->columns, &portal->rows, &outcome);
     portal->is_run = true;
     out->failed |= portal->rows.failed;
     if (outcome.why != ERR_OK) {

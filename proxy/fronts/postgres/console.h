@@ -31,30 +31,11 @@
 #include "base/bytes.h"
 #include "base/contract.h"
 #include "base/err.h"
-#include "proxy/fronts/postgres/console_command.h"
-#include "proxy/fronts/postgres/console_rows.h"
-#include "proxy/fronts/postgres/console_shows.h"
+#include "proxy/fronts/postgres/console_task.h"
 
 enum {
     CONSOLE_MESSAGE_MOST = 16 * 1024, /* of a client */
     CONSOLE_NAMES_MOST = 100,         /* prepared statements of a client, and portals */
-    CONSOLE_TEXT_SIZE = 256,
-};
-
-/* What became of a command. */
-struct console_outcome {
-    enum err why; /* ERR_OK: it was done */
-    char text[CONSOLE_TEXT_SIZE];
-    const char *notice; /* about what was done; NULL: none */
-};
-
-struct console_events {
-    /* Adds the rows of a table. */
-    void (*show)(void *owner, enum console_show show, struct console_rows *rows);
-    /* Carries out what the client may do. This may end the session of the client itself: then
-     * its owner drops what console_bytes says. */
-    void (*act)(void *owner, const struct console_command *command,
-                struct console_outcome *outcome);
 };
 
 enum console_verdict {

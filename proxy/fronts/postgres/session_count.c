@@ -38,9 +38,12 @@ void session_count_answer(struct session *session, const struct relay_plan *plan
     session->query_us = now;
 }
 
-/* What was answered at once has no duration. */
+/* What was answered at once has no duration. Statements are seen in any plan of a client's. */
 void session_count_own(struct session *session, const struct relay_plan *plan)
 {
     metrics_of(session)->queries += plan->queries;
     metrics_of(session)->transactions += plan->transactions;
+    metrics_of(session)->statements_from_clients += plan->parsed;
+    metrics_of(session)->statements_to_servers += plan->prepared;
+    metrics_of(session)->statements_bound += plan->bound;
 }

@@ -71,13 +71,13 @@ struct guest {
     struct guest_check *check; /* on a thread, by auth_file */
     char *name;                /* CLIENT SETNAME; NULL: none */
     char *refusal;             /* what its next request is answered, since it cannot be done */
-    uint64_t since, id;
-    uint32_t owed;        /* replies it has not got */
-    uint32_t reply_bytes; /* of the one that comes now, as far as that is of interest */
-    uint8_t state;        /* enum guest_state */
-    uint8_t calm;         /* so many small replies since the last large one, while is_heavy */
-    bool is_heavy;        /* its replies are large: they come over a line of its own */
-    bool is_checking;     /* Redis is asked whether its claim is true */
+    uint64_t since, came, id;  /* since: in its state; came: was connected */
+    uint32_t owed;             /* replies it has not got */
+    uint32_t reply_bytes;      /* of the one that comes now, as far as that is of interest */
+    uint8_t state;             /* enum guest_state */
+    uint8_t calm;              /* so many small replies since the last large one, while is_heavy */
+    bool is_heavy;             /* its replies are large: they come over a line of its own */
+    bool is_checking;          /* Redis is asked whether its claim is true */
     bool claim_is_true;
     bool has_rest;  /* it has sent what was not used yet */
     bool has_ended; /* it will send no more */
