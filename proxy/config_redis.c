@@ -27,7 +27,7 @@ static const struct option_row rows[] = {
     {"client_idle_timeout",    OPTION_SECONDS,             AT(client_idle_timeout_ms),    "0",         LIVE,
         "A client idle for longer is closed, unless it waits for messages or for a blocking command; 0: never."},
     {"client_message_timeout", OPTION_SECONDS,             AT(client_message_timeout_ms), "60",        LIVE,
-        "A client that stays in the middle of a command for longer is closed; 0: never."},
+        "A client that stays in the middle of a command for longer, or sends more and reads no reply, is closed; 0: never."},
     {"client_output_limit",    OPTION_BYTES(4096, OPTION_ANY), AT(client_output_limit),   "67108864",  LIVE,
         "A client for which more bytes than this wait to be sent is closed."},
     {"command_timeout",        OPTION_SECONDS,             AT(command_timeout_ms),        "0",         LIVE,

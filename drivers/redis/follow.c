@@ -131,8 +131,8 @@ struct follow_plan follow_see(const struct follow *follow, const struct verb_use
     if (use->need == VERB_QUIT || use->need == VERB_RESET)
         return here(where);
     plan = follow->sent_multi ? see_queued(use, where) : see_unqueued(follow, use, where);
-    if (plan.step == FOLLOW_OWN && where->is_owed && !where->has_own)
-        plan.step = FOLLOW_LATER;
+    if (plan.step == FOLLOW_OWN && where->is_owed && (!where->has_own || where->is_blocked))
+        plan.step = FOLLOW_LATER; /* what is not sent yet is not late */
     return plan;
 }
 

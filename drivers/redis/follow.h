@@ -51,10 +51,11 @@ enum follow_step {
 
 /* Where the client is. */
 struct follow_where {
-    bool is_owed;  /* replies to what it sent before */
-    bool has_own;  /* connection */
-    bool is_large; /* the request: it is streamed */
-    bool is_heavy; /* the client: its replies have been large */
+    bool is_owed;    /* replies to what it sent before */
+    bool has_own;    /* connection */
+    bool is_large;   /* the request: it is streamed */
+    bool is_heavy;   /* the client: its replies have been large */
+    bool is_blocked; /* one of those it is owed may take for ever */
 };
 
 struct follow_plan {

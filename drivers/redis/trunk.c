@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SIZE = 16, SHORTEST_ERROR = 10 };
+enum { FIRST_SIZE = 16 };
 
 void trunk_init(struct trunk *trunk)
 {
@@ -94,11 +94,15 @@ static void remember_first(struct trunk *trunk, struct slice part)
 }
 
 /* CLIENT UNBLOCK of a connection that CLIENT PAUSE has stopped adds a reply of its own (Redis 7.0,
- * networking.c, clientCommand): then there is one more than was asked for. */
+ * networking.c, clientCommand): then there is one more than was asked for. In all its words, since
+ * a script may answer with an error of that name. */
+static const char unblocked[] = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
+
+enum { UNBLOCKED_LENGTH = sizeof(unblocked) - 1 };
+
 static bool is_one_too_many(const struct trunk *trunk, struct slice in)
 {
-    static const char unblocked[] = "-UNBLOCKED";
-    size_t length = in.length < sizeof(unblocked) - 1 ? in.length : sizeof(unblocked) - 1;
+    size_t length = in.length < UNBLOCKED_LENGTH ? in.length : UNBLOCKED_LENGTH;
 
     return !at(trunk, 0)->note.is_patient && memcmp(in.at, unblocked, length) == 0;
 }
@@ -130,6 +134,7 @@ static enum trunk_found read_push(struct trunk *trunk, struct slice in, struct t
     *run = (struct trunk_run){.whom = trunk->pushed_to, .is_push = true};
     found = read_one(trunk, in, run);
     run->begun = 0;
+    run->is_mid = !resp_is_between(&trunk->resp);
     if (found == RESP_BROKEN)
         return TRUNK_BROKEN;
     return run->length > 0 ? TRUNK_RUN : TRUNK_MORE;
@@ -172,7 +177,7 @@ enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_r
         if (run->whole > 0 && rest.at[0] == '>')
             break;
         if (rest.at[0] == '-' && resp_is_between(&trunk->resp) && is_one_too_many(trunk, rest)) {
-            if (rest.length >= SHORTEST_ERROR && run->length == 0)
+            if (rest.length >= UNBLOCKED_LENGTH && run->length == 0)
                 return TRUNK_BROKEN;
             break; /* after what comes before it; or it may be that, and more of it must come */
         }
@@ -183,7 +188,7 @@ enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_r
             break;
         more = end_reply(trunk, run);
     }
-    trunk->mid = !resp_is_between(&trunk->resp);
+    trunk->mid = run->is_mid = !resp_is_between(&trunk->resp);
     if (run->note.kind != 0 && run->whole > 0)
         run->first = (struct slice){trunk->first, trunk->first_length};
     return run->length > 0 ? TRUNK_RUN : TRUNK_MORE;
@@ -193,7 +198,8 @@ enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_r
 
 bool trunk_forget(struct trunk *trunk, const void *whom)
 {
-    bool was_mid = trunk->mid && trunk->entries > 0 && at(trunk, 0)->whom == whom;
+    bool was_mid = trunk->mid ? trunk->entries > 0 && at(trunk, 0)->whom == whom
+                              : trunk->pushed_to == whom && !resp_is_between(&trunk->resp);
 
     for (size_t i = 0; i < trunk->entries; i++)
         if (at(trunk, i)->whom == whom)
@@ -203,36 +209,14 @@ bool trunk_forget(struct trunk *trunk, const void *whom)
     return was_mid;
 }
 
-/* The reply that has begun stays with whom it has begun for. */
-static bool split_begun(struct trunk *trunk)
-{
-    struct trunk_owed begun = *at(trunk, 0);
-
-    if (begun.note.count == 1)
-        return true;
-    if (trunk->entries == trunk->size && grow(trunk) != ERR_OK)
-        return false;
-    at(trunk, 0)->note.count--;
-    trunk->head = (trunk->head + trunk->size - 1) & (trunk->size - 1);
-    trunk->entries++;
-    begun.note.count = 1;
-    *at(trunk, 0) = begun;
-    return true;
-}
-
 bool trunk_expire(struct trunk *trunk, uint64_t before, void **whom, uint32_t *count)
 {
-    size_t i = 0;
+    const void *in_mid = trunk->mid && trunk->entries > 0 ? at(trunk, 0)->whom : NULL;
 
-    if (trunk->entries > 0 && trunk->mid && at(trunk, 0)->since < before) {
-        if (!split_begun(trunk))
-            return false;
-        i = 1;
-    }
-    for (; i < trunk->entries && at(trunk, i)->since < before; i++) {
+    for (size_t i = 0; i < trunk->entries && at(trunk, i)->since < before; i++) {
         struct trunk_owed *owed = at(trunk, i);
 
-        if (owed->whom == NULL || owed->note.is_patient)
+        if (owed->whom == NULL || owed->whom == in_mid || owed->note.is_patient)
             continue;
         *whom = owed->whom;
         *count = owed->note.count;

@@ -64,6 +64,7 @@ struct trunk_run {
     uint32_t whole; /* ... and so many end */
     struct trunk_note note;
     bool is_push;       /* not a reply: one that was not asked for */
+    bool is_mid;        /* more of the last one is to come */
     struct slice first; /* of a whole reply whose kind is not 0: how it begins */
 };
 
@@ -79,12 +80,12 @@ enum err trunk_owe(struct trunk *trunk, void *whom, const struct trunk_note *not
 /* What the bytes at the beginning of in are. TRUNK_MORE: of no use before more has come. */
 enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_run *run);
 
-/* What is owed to whom is nobody's from now on. Whether he was in mid-reply. */
+/* What is owed to whom is nobody's from now on. Whether he was in mid-reply, or mid-push. */
 bool trunk_forget(struct trunk *trunk, const void *whom);
 
 /* The first who has waited since before `before`, and was not forgotten: from now on so many of
  * his replies are nobody's, and he can be told. Not those who are patient, nor a reply that has
- * begun to come. False: there is none. */
+ * begun to come, nor who is in the middle of one. False: there is none. */
 bool trunk_expire(struct trunk *trunk, uint64_t before, void **whom, uint32_t *count);
 
 /* Since when the longest owed reply is; UINT64_MAX: none is, or only patient ones. */

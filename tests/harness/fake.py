@@ -21,14 +21,11 @@ def result(value):
     return ROW_DESCRIPTION + row(value) + message("C", text("SELECT 1")) + READY
 
 
-class FakePostgres:
-    """Listens on a free port; behave(connection) is run in a thread for each connection.
+class FakeServer:
+    """Listens on a free port; behave(connection) is run in a thread for each connection."""
 
-    connection.login() answers a startup packet as a server that trusts would;
-    connection.message() reads one message; connection.say() writes bytes.
-    """
-
-    def __init__(self, behave):
+    def __init__(self, behave, connection=None):
+        self.connection = connection or Connection
         self.behave = behave
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
@@ -42,7 +39,7 @@ class FakePostgres:
                 peer, _ = self.listener.accept()
             except OSError:
                 return
-            connection = Connection(peer)
+            connection = self.connection(peer)
             self.connections.append(connection)
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self.threads.append(thread)
@@ -68,6 +65,11 @@ class FakePostgres:
             listening.close()
         for thread in self.threads:
             thread.join(5)
+
+
+class FakePostgres(FakeServer):
+    """connection.login() answers a startup packet as a server that trusts would;
+    connection.message() reads one message; connection.say() writes bytes."""
 
 
 class Connection:

@@ -15,7 +15,7 @@ import urllib.request
 from harness.process import PATIENCE, Process, free_port, give, server_user, wait_until
 
 PROGRAM = os.environ.get("WEIR", "")
-IS_WEIR = "pgbouncer" not in PROGRAM
+IS_WEIR = pathlib.Path(PROGRAM).name not in ("pgbouncer", "redis-server")
 WRONG_END = ("Sanitizer", "runtime error:", "weir stops")
 
 
@@ -127,4 +127,4 @@ class Pooler:
 def find_program():
     """The absolute path of what WEIR names, None without it."""
     found = shutil.which(PROGRAM) if PROGRAM else None
-    return str(pathlib.Path(found).resolve()) if found else None
+    return str(pathlib.Path(found).absolute()) if found else None  # a link's own name says what it is

@@ -5,8 +5,10 @@
         assert connect(weir).execute("select 1").fetchone() == (1,)
 """
 import itertools
+import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import psycopg
@@ -18,6 +20,11 @@ from harness.pooler import Pooler
 from harness.postgres import Postgres, prepare
 from harness.process import limit_descriptors
 from harness.wire import Wire
+
+pytest_plugins = ["harness.redis_fixtures"]
+
+
+NODE = pathlib.Path(__file__).parent / "node"
 
 
 def pytest_configure():
@@ -31,7 +38,7 @@ def pytest_collection_modifyitems(items):
     if not program.IS_WEIR:
         for item in items:
             if item.get_closest_marker("weir_only"):
-                item.add_marker(pytest.mark.skip(reason="PgBouncer does this otherwise"))
+                item.add_marker(pytest.mark.skip(reason="only weir does this"))
 
 
 @pytest.fixture(scope="session")
@@ -157,3 +164,17 @@ def fake():
     yield listen
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def modules():
+    """The packages that node/package-lock.json names, installed by npm for this run only."""
+    with tempfile.TemporaryDirectory(prefix="weir-node-") as folder:
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(NODE / file, folder)
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
+                               "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"], cwd=folder, text=True,
+                              capture_output=True, timeout=180, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            pytest.fail(f"npm could not install what these tests need:\n{done.stdout}{done.stderr}", pytrace=False)
+        yield os.path.join(folder, "node_modules")

@@ -1,10 +1,6 @@
 """npm's pg and postgres: many clients, two servers, and nobody notices. The programs are in node/."""
 import json
-import os
 import pathlib
-import shutil
-import subprocess
-import tempfile
 
 import pytest
 from harness.clients import run
@@ -12,20 +8,6 @@ from harness.clients import run
 pytestmark = pytest.mark.weir_only
 
 PROGRAMS = pathlib.Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="module")
-def modules():
-    """The packages that node/package-lock.json names, installed by npm for this run only."""
-    with tempfile.TemporaryDirectory(prefix="weir-node-") as folder:
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(PROGRAMS / file, folder)
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
-                               "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"], cwd=folder, text=True,
-                              capture_output=True, timeout=180, check=False, stdin=subprocess.DEVNULL)
-        if done.returncode != 0:
-            pytest.fail(f"npm could not install what these tests need:\n{done.stdout}{done.stderr}", pytrace=False)
-        yield os.path.join(folder, "node_modules")
 
 
 def node(program, modules):

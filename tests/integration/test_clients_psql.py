@@ -1,14 +1,11 @@
 """psql and pgbench with all that their manuals offer: many clients, two servers, and nobody notices."""
-import os
-import pty
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 from harness.clients import at_once, dsn, run
-from harness.process import PATIENCE, wait_until
+from harness.terminal import Terminal
 
 pytestmark = pytest.mark.weir_only
 
@@ -112,52 +109,6 @@ def test_psql_binds_parameters(compare, postgres):
         pytest.skip(f"\\bind came with psql 16; here is {version.strip()}")
     answers = compare(lambda port: at_once(CLIENTS, lambda *who: bind(postgres, port, *who)))
     assert answers[0] == "3|it's\nagain\n"
-
-
-class Terminal:
-    """A psql that believes to speak to a person."""
-
-    def __init__(self, arguments):
-        self.master, terminal = pty.openpty()
-        self.child = subprocess.Popen([str(argument) for argument in arguments], stdin=terminal, stdout=terminal,
-                                      stderr=terminal, start_new_session=True,
-                                      env={**os.environ, "TERM": "dumb", "PAGER": ""})
-        os.close(terminal)
-        os.set_blocking(self.master, False)
-        self.output = ""
-
-    def write(self, text):
-        os.write(self.master, text.encode())
-
-    def said(self):
-        """All there is to read; a terminal whose other end is closed is an error to read from."""
-        try:
-            self.output += os.read(self.master, 65536).decode().replace("\r", "")
-        except (BlockingIOError, OSError):
-            pass
-        return self.output
-
-    def says(self, text):
-        wait_until(lambda: text in self.said(), f"'{text}' in\n{self.output}", PATIENCE)
-
-    def until(self, act, text):
-        """Again and again, since nobody tells when psql can be interrupted, or no longer is."""
-        def said_soon():
-            act()
-            deadline = time.monotonic() + 0.3
-            while text not in self.said() and time.monotonic() < deadline:
-                time.sleep(0.01)
-            return text in self.output
-
-        wait_until(said_soon, f"'{text}' in\n{self.output}", PATIENCE)
-
-    def close(self):
-        try:
-            return self.child.wait(PATIENCE)
-        finally:
-            self.child.kill()
-            self.child.wait()
-            os.close(self.master)
 
 
 def interrupted(postgres, port, number, ready):

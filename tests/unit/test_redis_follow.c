@@ -9,7 +9,7 @@
 static struct follow follow;
 static struct trunk_note sent[64]; /* not answered yet */
 static size_t first_sent, last_sent;
-static bool has_own, is_heavy;
+static bool has_own, is_heavy, is_blocked;
 
 static struct verb_use use_of(const char *words, struct request *request)
 {
@@ -37,7 +37,8 @@ static char client_sends(const char *words)
                                    [FOLLOW_LATER] = 'l',
                                    [FOLLOW_HERE] = 'h',
                                    [FOLLOW_END] = 'e'};
-    struct follow_where where = {.is_owed = owed() > 0, .has_own = has_own, .is_heavy = is_heavy};
+    struct follow_where where = {
+        .is_owed = owed() > 0, .has_own = has_own, .is_heavy = is_heavy, .is_blocked = is_blocked};
     struct request request;
     struct verb_use use = use_of(words, &request);
     struct follow_plan plan = follow_see(&follow, &use, &where);
@@ -46,6 +47,7 @@ static char client_sends(const char *words)
         return 'b';
     if (plan.step == FOLLOW_OWN) {
         has_own = true;
+        is_blocked |= plan.note.is_patient;
         if (plan.note.kind == FOLLOW_SELECT || plan.note.kind == FOLLOW_HELLO)
             plan.note.argument = request.args[1].at[0] - '0';
         follow_sent(&follow, &use);
@@ -65,6 +67,7 @@ static void redis_answers(const char *reply)
     first_sent++;
     if (owed() > 0)
         return;
+    is_blocked = false;
     follow_settle(&follow);
     if (follow_is_free(&follow))
         has_own = false;
@@ -74,7 +77,7 @@ static void begin(void)
 {
     follow_init(&follow);
     first_sent = last_sent = 0;
-    has_own = is_heavy = false;
+    has_own = is_heavy = is_blocked = false;
 }
 
 #define SENDS(words, where)                                                                        \
@@ -142,6 +145,19 @@ Test(redis_follow, a_blocking_request_waits_for_what_was_asked_before)
     SENDS("GET a", "l");
     redis_answers("*2\r\n$1\r\nq\r\n$1\r\n1\r\n");
     cr_assert_not(has_own);
+}
+
+Test(redis_follow, what_may_take_for_ever_makes_nothing_late_that_was_sent_behind_it)
+{
+    SENDS("WATCH a", "o");
+    SENDS("BLPOP q 0", "o");
+    SENDS("MULTI", "l");
+    SENDS("BLPOP q 0", "l");
+    SENDS("GET a", "l");
+    redis_answers("+OK\r\n");
+    SENDS("MULTI", "l");
+    redis_answers("*-1\r\n");
+    SENDS("MULTI", "o");
 }
 
 Test(redis_follow, who_watches_keeps_the_line_until_it_does_not)

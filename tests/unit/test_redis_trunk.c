@@ -155,20 +155,33 @@ Test(redis_trunk, what_is_no_reply_breaks_the_line)
     cr_assert_eq(redis_sends("+OK\r\nHTTP/1.1 200", 99), TRUNK_BROKEN);
 }
 
+#define UNBLOCKED "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
+
 Test(redis_trunk, an_unblocking_of_what_does_not_block_is_one_reply_too_many)
 {
     IN_PIECES(piece)
     {
         owe(ana, 1);
         owe(bob, 2);
-        cr_assert_eq(redis_sends("-U\r\n+1\r\n-UNBLOCKED client unblocked\r\n", piece),
-                     TRUNK_BROKEN);
+        cr_assert_eq(redis_sends("-U\r\n+1\r\n" UNBLOCKED, piece), TRUNK_BROKEN);
         assert_said("{ana -U|}{bob +1|}", piece);
         end();
     }
     owe_noted(ana, 1, 0, true, 0);
-    redis_sends("-UNBLOCKED client unblocked\r\n", 4);
-    assert_said("{ana -UNBLOCKED client unblocked|}", 4);
+    redis_sends(UNBLOCKED, 4);
+    assert_said("{ana -UNBLOCKED client unblocked via CLIENT UNBLOCK|}", 4);
+}
+
+Test(redis_trunk, what_a_script_calls_unblocked_is_a_reply_like_any_other)
+{
+    IN_PIECES(piece)
+    {
+        owe(ana, 2);
+        cr_assert_neq(redis_sends("-UNBLOCKED client of mine\r\n-UNBLOCKED\r\n", piece),
+                      TRUNK_BROKEN);
+        assert_said("{ana -UNBLOCKED client of mine|-UNBLOCKED|}", piece);
+        end();
+    }
 }
 
 Test(redis_trunk, a_push_where_nobody_asked_for_any_breaks_the_line)
@@ -231,19 +244,64 @@ Test(redis_trunk, those_who_have_waited_too_long_are_told_once_and_get_nothing_l
     assert_said("{nobody +1|+2|+3|}{ana +4|}", 3);
 }
 
-Test(redis_trunk, a_reply_that_has_begun_is_not_given_up_those_behind_it_are)
+Test(redis_trunk, a_reply_that_has_begun_is_not_given_up_those_of_others_behind_it_are)
 {
     uint32_t count;
     void *whom;
 
-    owe_noted(ana, 3, 0, false, 10);
+    owe_noted(ana, 1, 0, false, 10);
+    owe_noted(bob, 2, 0, false, 10);
     redis_sends("$4\r\nab", 6);
     cr_assert(trunk_expire(&trunk, 99, &whom, &count));
-    cr_assert_eq(whom, ana);
+    cr_assert_eq(whom, bob);
     cr_assert_eq(count, 2);
     cr_assert_not(trunk_expire(&trunk, 99, &whom, &count));
     redis_sends("cd\r\n+2\r\n+3\r\n", 6);
     assert_said("{ana $4|abcd|}{nobody +2|+3|}", 6);
+}
+
+Test(redis_trunk, nobody_is_told_of_anything_in_the_middle_of_a_reply)
+{
+    uint32_t count;
+    void *whom;
+
+    owe_noted(ana, 2, 0, false, 10);
+    owe_noted(bob, 1, 0, false, 10);
+    owe_noted(ana, 1, 0, false, 20);
+    redis_sends("$4\r\nab", 6);
+    cr_assert(trunk_expire(&trunk, 99, &whom, &count));
+    cr_assert_eq(whom, bob);
+    cr_assert_not(trunk_expire(&trunk, 99, &whom, &count), "it would be read as bytes of the bulk");
+    redis_sends("cd\r\n", 6);
+    cr_assert(trunk_expire(&trunk, 99, &whom, &count));
+    cr_assert_eq(whom, ana);
+    cr_assert_eq(count, 1);
+    cr_assert(trunk_expire(&trunk, 99, &whom, &count));
+    cr_assert_eq(whom, ana);
+    cr_assert_not(trunk_expire(&trunk, 99, &whom, &count));
+    assert_said("{ana $4|abcd|}", 6);
+}
+
+Test(redis_trunk, who_has_had_the_beginning_of_a_push_has_had_the_beginning_of_something)
+{
+    struct trunk_run run;
+
+    trunk.pushed_to = ana;
+    cr_assert_eq(trunk_next(&trunk, SLICE(">2\r\n$10\r\ninval"), &run), TRUNK_RUN);
+    cr_assert(run.is_push && run.is_mid);
+    cr_assert(trunk_forget(&trunk, ana));
+    cr_assert_eq(trunk_next(&trunk, SLICE("idate\r\n*0\r\n"), &run), TRUNK_BROKEN);
+}
+
+Test(redis_trunk, a_run_says_whether_it_ends_in_the_middle_of_a_reply)
+{
+    struct trunk_run run;
+
+    owe(ana, 2);
+    cr_assert_eq(trunk_next(&trunk, SLICE("+1\r\n$3\r\nab"), &run), TRUNK_RUN);
+    cr_assert(run.is_mid);
+    cr_assert_eq(trunk_next(&trunk, SLICE("c\r\n"), &run), TRUNK_RUN);
+    cr_assert_not(run.is_mid);
 }
 
 Test(redis_trunk, the_patient_are_never_too_late)

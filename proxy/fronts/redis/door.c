@@ -4,7 +4,7 @@
 
 #include "proxy/fronts/redis/upstream.h"
 
-enum { LAST_WORDS_MS = 2000 }; /* how long a client may take to hear them */
+enum { LAST_WORDS_MS = 2000 }; /* how often it is looked whether a client hears them */
 
 static void set_limits(struct door *door)
 {

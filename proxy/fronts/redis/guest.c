@@ -7,6 +7,9 @@
 
 #include "proxy/fronts/redis/guest_parts.h"
 
+/* So often a client that leaves may be seen to have read nothing. */
+enum { MOST_STALLS = 15 };
+
 const char *const guest_state_names[GUEST_STATE_COUNT] = {
 #define X(state, name) [GUEST_##state] = name,
     GUEST_STATES(X)
@@ -16,7 +19,6 @@ const char *const guest_state_names[GUEST_STATE_COUNT] = {
 /* What it is told when it has been in a state for too long. */
 static const enum err too_late[GUEST_STATE_COUNT] = {
     [GUEST_RESTING] = ERR_IDLE_TOO_LONG,
-    [GUEST_SENDING] = ERR_MESSAGE_TOO_LONG,
     [GUEST_HOLDING] = ERR_IDLE_TOO_LONG,
 };
 
@@ -46,6 +48,12 @@ bool guest_is_going(const struct guest *guest)
     return guest->state == GUEST_LEAVING || guest->state == GUEST_CLOSING;
 }
 
+/* What it has sent besides waits until it has read more of its replies. */
+static bool must_read(const struct guest *guest)
+{
+    return guest->has_rest && stream_queued(&guest->stream) >= GUEST_MOST_QUEUED;
+}
+
 static void enter(struct guest *guest, enum guest_state state)
 {
     struct door *door = guest->door;
@@ -53,6 +61,8 @@ static void enter(struct guest *guest, enum guest_state state)
     list_remove(&door->guests[guest->state], &guest->link);
     guest->state = (uint8_t)state;
     guest->since = door_now(door);
+    if (state == GUEST_SENDING || state == GUEST_LEAVING)
+        guest->unread = stream_queued(&guest->stream);
     list_push_back(&door->guests[state], &guest->link);
     if (door->limits_ms[state] > 0)
         alarm_due_at(door->with.alarm, guest->since + door->limits_ms[state]);
@@ -64,7 +74,7 @@ static enum guest_state state_of(const struct guest *guest)
         return GUEST_BLIND;
     if (guest_is_waiting(guest))
         return GUEST_WAITING;
-    if (guest->owed > 0 || guest->is_checking || guest_subscribe_is_owed(guest))
+    if (guest->owed > 0 || guest->is_checking || guest->is_moving || guest_subscribe_is_owed(guest))
         return GUEST_WORKING;
     if (guest->pass != NULL || guest->has_rest)
         return GUEST_SENDING;
@@ -84,7 +94,7 @@ void guest_settle(struct guest *guest)
         enter(guest, state);
     if (state == GUEST_WAITING || state == GUEST_WORKING || state == GUEST_BLIND)
         return;
-    if (guest->has_ended && !link_is_linked(&guest->due))
+    if (guest->has_ended && !link_is_linked(&guest->due) && !must_read(guest))
         guest_leave(guest);
     else if (guest->door->draining && state != GUEST_HOLDING)
         guest_fail(guest, ERR_SHUTTING_DOWN, NULL);
@@ -121,6 +131,7 @@ static void on_closed(struct stream *stream)
     free(guest->pass);
     free(guest->name);
     free(guest->refusal);
+    bytes_free(&guest->held);
     free(guest);
 }
 
@@ -174,6 +185,31 @@ void guest_end(struct guest *guest, const char *why)
     guest_close(guest);
 }
 
+/* Who is still reading is waited for. The kernel takes more of us only when much of what it has was
+ * read, so it may look for a while as if nothing were. */
+static void expire_leaving(struct guest *guest)
+{
+    size_t unread = stream_queued(&guest->stream);
+
+    if (unread < guest->unread)
+        guest->stalls = 0;
+    if (unread == 0 || ++guest->stalls == MOST_STALLS ||
+        (guest->stalls > 1 && guest->door->draining))
+        guest_close(guest);
+    else
+        enter(guest, GUEST_LEAVING);
+}
+
+static void expire_sending(struct guest *guest)
+{
+    if (!must_read(guest))
+        guest_fail(guest, ERR_MESSAGE_TOO_LONG, NULL);
+    else if (stream_queued(&guest->stream) < guest->unread)
+        enter(guest, GUEST_SENDING);
+    else
+        guest_end(guest, "it does not read its replies (client_message_timeout)");
+}
+
 void guest_expire(struct guest *guest)
 {
     switch ((int)guest->state) {
@@ -186,8 +222,11 @@ void guest_expire(struct guest *guest)
                       NULL);
         guest_settle(guest); /* what is not due has a new time from now on */
         break;
+    case GUEST_SENDING:
+        expire_sending(guest);
+        break;
     case GUEST_LEAVING:
-        guest_close(guest);
+        expire_leaving(guest);
         break;
     default:
         guest_fail(guest, too_late[guest->state], NULL);
@@ -268,7 +307,7 @@ static void on_ended(struct stream *stream, enum err why)
 
     guest->has_ended = true;
     if (why != ERR_OK || guest->is_blocked || guest->follow.is_blind ||
-        guest->state == GUEST_LEAVING)
+        (guest->state == GUEST_LEAVING && stream_queued(stream) == 0))
         guest_close(guest);
     else
         guest_settle(guest);

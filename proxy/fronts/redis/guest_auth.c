@@ -120,9 +120,7 @@ void guest_auth_hear(struct guest *guest, struct slice first)
         believe(guest, upstream_identity(guest->upstream, of(&claim->name), of(&claim->password)));
         return;
     }
-    memcpy(reply, first.at + 1, first.length - 1);
-    reply[first.length - 1] = '\0';
-    reply[strcspn(reply, "\r\n")] = '\0';
+    guest_read_error(first, reply);
     refuse(guest, reply);
 }
 

@@ -26,12 +26,29 @@ static void leave_own(struct guest *guest)
     dedicated_leave(guest, left);
 }
 
-/* A line that did not do as it was told is not what we think it is. */
+/* The line is in the guest's database, or Redis has said why not. */
 static void hear_ours(struct guest *guest, const struct trunk_run *run)
 {
-    if (run->whole == 0 || (run->first.length >= 3 && memcmp(run->first.at, "+OK", 3) == 0))
+    char words[TRUNK_FIRST];
+
+    if (run->whole == 0)
         return;
-    guest_fail(guest, ERR_BACKEND_LOST, "weir: Redis refused a database that it had");
+    guest->is_moving = false;
+    if (run->first.length >= 3 && memcmp(run->first.at, "+OK", 3) == 0) {
+        guest->own.line->db = guest->follow.db;
+        guest_due(guest);
+        return;
+    }
+    guest_read_error(run->first, words);
+    dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+    guest_refused(guest, ERR_NO_DATABASE, "", words);
+}
+
+void guest_read_error(struct slice first, char words[TRUNK_FIRST])
+{
+    memcpy(words, first.at + 1, first.length - 1);
+    words[first.length - 1] = '\0';
+    words[strcspn(words, "\r\n")] = '\0';
 }
 
 /* ---- sizes ------------------------------------------------------------------------------- */
@@ -84,6 +101,8 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
     guest->owed -= run->whole;
     if (run->note.kind != FOLLOW_PLAIN)
         follow_heard(&guest->follow, &run->note, run->first);
+    if (run->note.kind == FOLLOW_HELLO)
+        guest_subscribe_speak(guest);
     if (run->note.kind == FOLLOW_SELECT && guest->own.line != NULL)
         guest->own.line->db = guest->follow.db;
     if (guest->owed > 0)
@@ -93,6 +112,33 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
     if (guest->has_rest)
         guest_due(guest);
     guest_settle(guest);
+}
+
+void guest_tell(struct guest *guest, struct slice bytes)
+{
+    if (!guest->is_mid) {
+        guest_write(guest, bytes);
+        return;
+    }
+    bytes_add(&guest->held, bytes.at, bytes.length);
+    if (guest->held.failed)
+        guest_end(guest, err_text(ERR_NO_MEMORY));
+}
+
+size_t guest_queued(const struct guest *guest)
+{
+    return stream_queued(&guest->stream) + guest->held.length;
+}
+
+/* Bytes of replies and pushes; then what has waited for their end. */
+static void write_replies(struct guest *guest, const struct trunk_run *run, struct slice bytes)
+{
+    guest_write(guest, bytes);
+    guest->is_mid = run->is_mid;
+    if (run->is_mid || guest->held.length == 0)
+        return;
+    guest_write(guest, (struct slice){guest->held.at, guest->held.length});
+    bytes_free(&guest->held);
 }
 
 void guest_hear(struct guest *guest, const struct trunk_run *run, struct slice bytes)
@@ -107,7 +153,7 @@ void guest_hear(struct guest *guest, const struct trunk_run *run, struct slice b
             guest_auth_hear(guest, run->first);
         return;
     }
-    guest_write(guest, bytes);
+    write_replies(guest, run, bytes);
     if (!run->is_push)
         weigh(guest, run);
     if (!has_room(guest, run) || run->is_push || run->whole == 0)
@@ -143,7 +189,7 @@ void guest_hear_lost(struct guest *guest, const struct trunk_owed *owed, bool mi
     }
     guest->upstream->metrics.commands_lost += owed->note.count;
     if (mid) { /* the rest of that reply will never come */
-        guest_close(guest);
+        guest_leave(guest);
         return;
     }
     answer_lost(guest, owed->note.count, e, why);
@@ -165,12 +211,12 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
         return;
     guest->upstream->metrics.commands_lost += guest->owed;
     if (mid) {
-        guest_close(guest);
+        guest_leave(guest);
         return;
     }
     answer_lost(guest, guest->owed, e, why);
     guest->owed = 0;
-    guest->is_blocked = guest->has_doubt = false;
+    guest->is_blocked = guest->has_doubt = guest->is_moving = false;
     if (!free) {
         guest_leave(guest);
         return;
@@ -187,6 +233,12 @@ void guest_hear_own_late(struct guest *guest)
 {
     struct line *line = guest->own.line;
 
+    if (guest->is_moving) {
+        guest->is_moving = false;
+        dedicated_leave(guest, POOL_LEFT_UNKNOWN);
+        guest_refused(guest, ERR_BACKEND_TOO_SLOW, TOO_LATE, NULL);
+        return;
+    }
     guest->upstream->metrics.command_timeouts += guest->owed;
     guest->may_be_closed = false;
     dedicated_leave(guest, POOL_LEFT_UNKNOWN);

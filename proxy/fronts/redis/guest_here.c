@@ -20,6 +20,7 @@ static void move_to(struct guest *guest, struct shared *shared)
     shared_join(shared, guest);
     guest->follow.db = shared->key.db;
     guest->follow.protocol = (uint8_t)shared->key.protocol;
+    guest_subscribe_speak(guest);
 }
 
 /* A shared whose lines could be opened once. NULL: not yet, or for want of memory. */
@@ -47,9 +48,8 @@ static bool select_database(struct guest *guest, const struct request *request)
     struct shared *shared;
     int32_t db = 0;
 
-    for (size_t i = 0; i < request->args[1].length; i++)
-        if (db <= 9999999)
-            db = db * 10 + (request->args[1].at[i] - '0');
+    for (size_t i = 0; i < request->args[1].length; i++) /* verb.h: it is one, and not too large */
+        db = db * 10 + (request->args[1].at[i] - '0');
     if (!upstream_has_database(guest->upstream, db)) {
         guest_answer(guest, "-ERR DB index is out of range\r\n");
         return true;

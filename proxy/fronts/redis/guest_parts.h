@@ -47,9 +47,16 @@ void guest_leave(struct guest *guest);
 bool guest_is_waiting(const struct guest *guest);
 bool guest_is_going(const struct guest *guest);
 
+/* An error of Redis in its words, without what is around them. */
+void guest_read_error(struct slice first, char words[TRUNK_FIRST]);
+
 /* Bytes for the client. guest_answer: of a request that is not passed on. */
 void guest_write(struct guest *guest, struct slice bytes);
 void guest_answer(struct guest *guest, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* A message: behind the reply that is on its way. What waits to be sent, messages included. */
+void guest_tell(struct guest *guest, struct slice bytes);
+size_t guest_queued(const struct guest *guest);
 
 /* Without a word: something it relies on has ended. */
 void guest_end(struct guest *guest, const char *why);
@@ -89,6 +96,10 @@ void guest_subscribe_end(struct guest *guest);
 /* Whether replies to that are to come; whether it has subscribed to anything. */
 bool guest_subscribe_is_owed(const struct guest *guest);
 bool guest_subscribe_is_on(const struct guest *guest);
+
+/* Whether so many are to come that no more may be asked for; in which protocol, from now on. */
+bool guest_subscribe_is_full(const struct guest *guest);
+void guest_subscribe_speak(struct guest *guest);
 
 /* Who subscribes in RESP2 may say little else: whether that was answered here. */
 bool guest_subscribe_answers(struct guest *guest, const struct request *request,

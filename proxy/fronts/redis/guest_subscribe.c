@@ -5,6 +5,9 @@
 #include "proxy/fronts/redis/guest_parts.h"
 #include "proxy/fronts/redis/pubsub.h"
 
+/* So many commands of one guest may wait for Redis. */
+enum { MOST_COMMANDS = 1024 };
+
 /* ---- subscribing ------------------------------------------------------------------------- */
 
 /* The next "$length CR LF bytes CR LF" of a request that is known to be whole and right. */
@@ -45,8 +48,14 @@ static enum err have_ear(struct guest *guest)
         guest->ear = pubsub_join(pubsub, guest);
     if (guest->ear == NULL)
         return ERR_NO_MEMORY;
-    guest->ear->subscriber.is_resp3 = guest->follow.protocol == 3;
+    guest_subscribe_speak(guest);
     return ERR_OK;
+}
+
+/* What Redis lets one user hear it may not let another. */
+static bool is_somebody_elses(const struct guest *guest)
+{
+    return guest->ear->pubsub->identity != guest->identity;
 }
 
 void guest_subscribe(struct guest *guest, struct slice multibulk, size_t count,
@@ -56,7 +65,9 @@ void guest_subscribe(struct guest *guest, struct slice multibulk, size_t count,
     enum heard_kind kind = (enum heard_kind)use->subscription;
     enum err e = names != NULL ? have_ear(guest) : ERR_NO_MEMORY;
 
-    if (e == ERR_OK && use->need == VERB_SUBSCRIBE)
+    if (e == ERR_OK && use->need == VERB_SUBSCRIBE && is_somebody_elses(guest))
+        guest_fail(guest, ERR_PROTOCOL, "weir: subscribed as another user, and not at an end");
+    else if (e == ERR_OK && use->need == VERB_SUBSCRIBE)
         e = pubsub_subscribe(guest->ear, kind, names, count - 1);
     else if (e == ERR_OK)
         e = pubsub_unsubscribe(guest->ear, kind, names, count - 1);
@@ -81,6 +92,17 @@ bool guest_subscribe_is_owed(const struct guest *guest)
 bool guest_subscribe_is_on(const struct guest *guest)
 {
     return guest->ear != NULL && topics_is_subscribed(&guest->ear->subscriber);
+}
+
+bool guest_subscribe_is_full(const struct guest *guest)
+{
+    return guest->ear != NULL && guest->ear->subscriber.commands.length >= MOST_COMMANDS;
+}
+
+void guest_subscribe_speak(struct guest *guest)
+{
+    if (guest->ear != NULL)
+        guest->ear->subscriber.is_resp3 = guest->follow.protocol == 3;
 }
 
 /* ---- what a subscriber may say ----------------------------------------------------------- */
@@ -156,7 +178,8 @@ bool guest_subscribe_answers(struct guest *guest, const struct request *request,
     }
     if (!use->is_known) /* that it does not know, or not so, Redis says first */
         return false;
-    if (request->count <= 2 && request->shown > 0 && is_word(request->args[0], "ping"))
+    if (request->count <= 2 && request->shown == request->count &&
+        is_word(request->args[0], "ping"))
         pong(guest, request->count == 2 ? request->args[1] : (struct slice){0});
     else
         refuse(guest, request);

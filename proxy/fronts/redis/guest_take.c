@@ -129,29 +129,33 @@ static enum err ask_ours(struct guest *guest, const char *text, size_t length, v
                     door_now(guest->door));
 }
 
-/* The line comes to be in the guest's database, in the same write. */
-static enum err select_database(struct guest *guest)
+static void watch_own(struct guest *guest)
+{
+    uint64_t timeout = guest->door->with.config->command_timeout_ms;
+
+    if (timeout > 0)
+        alarm_due_at(guest->door->with.alarm, door_now(guest->door) + timeout);
+}
+
+/* Whether the line is in the guest's database; else it is sent there. What the guest asks waits
+ * until it is: Redis may refuse, and then it would happen in another. */
+static bool is_in_place(struct guest *guest)
 {
     struct line *line = guest->own.line;
     char number[16], text[64];
     int digits, length;
 
     if (line->db == guest->follow.db)
-        return ERR_OK;
+        return true;
     digits = snprintf(number, sizeof(number), "%d", (int)guest->follow.db);
     length = snprintf(text, sizeof(text), "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digits, number);
-    line->db = guest->follow.db;
-    return ask_ours(guest, text, (size_t)length, guest);
-}
-
-static enum err prepare(struct guest *guest, const struct follow_plan *plan)
-{
-    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-    enum err e = select_database(guest);
-
-    if (e == ERR_OK && plan->pings)
-        e = ask_ours(guest, ping, sizeof(ping) - 1, NULL);
-    return e;
+    if (ask_ours(guest, text, (size_t)length, guest) != ERR_OK) {
+        guest_fail(guest, ERR_NO_MEMORY, NULL);
+        return false;
+    }
+    guest->is_moving = true;
+    watch_own(guest);
+    return false;
 }
 
 /* From now on bytes are bytes; what was asked before is answered first. */
@@ -164,14 +168,17 @@ static void go_blind(struct guest *guest)
 
 static bool ask_own(struct guest *guest, const struct sight *sight, struct slice bytes)
 {
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
     struct line *line = guest->own.line;
-    enum err e = prepare(guest, &sight->plan);
+    enum err e = ERR_OK;
 
-    if (e == ERR_OK && sight->plan.goes_blind) {
+    if (sight->plan.goes_blind) {
         go_blind(guest);
         line_send(line, bytes);
         return true;
     }
+    if (sight->plan.pings)
+        e = ask_ours(guest, ping, sizeof(ping) - 1, NULL);
     if (e == ERR_OK)
         e = line_ask(line, guest, &sight->plan.note, bytes, door_now(guest->door));
     if (e != ERR_OK) {
@@ -189,12 +196,9 @@ static bool ask_own(struct guest *guest, const struct sight *sight, struct slice
 
 static void count_own(struct guest *guest)
 {
-    uint64_t timeout = guest->door->with.config->command_timeout_ms;
-
     guest->upstream->metrics.commands++;
     guest->upstream->metrics.dedicated++;
-    if (timeout > 0)
-        alarm_due_at(guest->door->with.alarm, door_now(guest->door) + timeout);
+    watch_own(guest);
 }
 
 static size_t send_own(struct guest *guest, const struct sight *sight, struct slice in)
@@ -202,7 +206,7 @@ static size_t send_own(struct guest *guest, const struct sight *sight, struct sl
     const struct bytes *spare = &guest->door->spare;
     struct slice bytes = {in.at, sight->request.length};
 
-    if (!has_own(guest) || line_queued(guest->own.line) > GUEST_MOST_QUEUED)
+    if (!has_own(guest) || line_queued(guest->own.line) > GUEST_MOST_QUEUED || !is_in_place(guest))
         return 0;
     if (sight->request.is_inline)
         bytes = (struct slice){spare->at, spare->length};
@@ -214,17 +218,10 @@ static size_t send_own(struct guest *guest, const struct sight *sight, struct sl
 
 static size_t begin_large(struct guest *guest, const struct sight *sight)
 {
-    if (!has_own(guest))
+    if (!has_own(guest) || !is_in_place(guest))
         return 0;
-    if (sight->plan.goes_blind && guest->ear == NULL) {
-        if (prepare(guest, &sight->plan) == ERR_OK)
-            go_blind(guest);
-        else
-            guest_fail(guest, ERR_NO_MEMORY, NULL);
-        return 0;
-    }
-    if (sight->plan.goes_blind) { /* who counted so far cannot go on */
-        guest_fail(guest, ERR_PROTOCOL, "too long for who has subscribed already");
+    if (sight->plan.goes_blind) {
+        go_blind(guest);
         return 0;
     }
     if ((guest->pass = calloc(1, sizeof(*guest->pass))) == NULL) {
@@ -319,6 +316,17 @@ static size_t answer_here(struct guest *guest, const struct sight *sight, struct
     return 0;
 }
 
+/* Messages would come in the middle of what is passed on as it is. */
+static bool may_go_blind(struct guest *guest)
+{
+    if (guest_subscribe_is_on(guest)) {
+        guest_fail(guest, ERR_PROTOCOL, "weir: not for who has subscribed already");
+        return false;
+    }
+    guest_subscribe_end(guest);
+    return true;
+}
+
 static int32_t number_of(const struct request *request)
 {
     int32_t number = 0;
@@ -346,6 +354,8 @@ static size_t do_one(struct taking *taking, struct sight *sight, struct slice in
         return 0;
     switch (sight->plan.step) {
     case FOLLOW_OWN:
+        if (sight->plan.goes_blind && !may_go_blind(guest))
+            return 0;
         return sight->is_large ? begin_large(guest, sight) : send_own(guest, sight, in);
     case FOLLOW_HERE:
         return answer_here(guest, sight, in);
@@ -367,13 +377,16 @@ static bool hears(struct taking *taking, struct sight *sight)
     struct guest *guest = taking->guest;
 
     sight->answered = 0;
-    if (guest_subscribe_is_owed(guest) && !is_about_subscribing(&sight->use))
+    if (guest_subscribe_is_owed(guest) &&
+        (!is_about_subscribing(&sight->use) || guest_subscribe_is_full(guest)))
         return true;
     if (guest->owed + taking->count > 0 && guest_subscribe_is_on(guest) &&
         guest->follow.protocol == 2)
         return true;
-    if (sight->is_large || !guest_subscribe_answers(guest, &sight->request, &sight->use))
+    if (!guest_subscribe_answers(guest, &sight->request, &sight->use))
         return false;
+    if (sight->is_large) /* the rest of it is not waited for */
+        guest_leave(guest);
     sight->answered = sight->request.length;
     return true;
 }
@@ -386,6 +399,7 @@ static size_t take_request(struct taking *taking, struct sight *sight, struct sl
         .has_own = guest->own.line != NULL,
         .is_large = sight->is_large,
         .is_heavy = guest->is_heavy,
+        .is_blocked = guest->is_blocked,
     };
 
     if (guest->refusal != NULL)
@@ -452,8 +466,9 @@ static size_t take_one(struct taking *taking, struct slice in)
 
 static bool may_go_on(const struct guest *guest)
 {
-    return !guest_is_going(guest) && !guest->is_checking && guest->owed < MOST_OWED &&
-           !guest_is_waiting(guest) && stream_queued(&guest->stream) < GUEST_MOST_QUEUED;
+    return !guest_is_going(guest) && !guest->is_checking && !guest->is_moving &&
+           guest->owed < MOST_OWED && !guest_is_waiting(guest) &&
+           stream_queued(&guest->stream) < GUEST_MOST_QUEUED;
 }
 
 /* A large request has no length of its own when it begins; then it is looked at once more. */

@@ -111,8 +111,8 @@ static bool tell_replies(struct pubsub *pubsub)
             bytes_free(&out);
             continue;
         }
-        guest_write(guest, (struct slice){out.at, out.length});
-        if (!topics_is_owed(subscriber))
+        guest_tell(guest, (struct slice){out.at, out.length});
+        if (!guest_subscribe_is_owed(guest))
             guest_due(guest);
     }
     bytes_free(&out);
@@ -166,8 +166,8 @@ static void spread(struct pubsub *pubsub)
         struct guest *guest = ear_of(subscriber)->guest;
 
         metrics->messages_delivered++;
-        guest_write(guest, bytes);
-        if (stream_queued(&guest->stream) <= limit)
+        guest_tell(guest, bytes);
+        if (guest_is_going(guest) || guest_queued(guest) <= limit)
             continue;
         metrics->output_limit++;
         guest_end(guest, "it does not take what it subscribed to (client_output_limit)");
