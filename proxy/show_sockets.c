@@ -236,7 +236,7 @@ static void write_client(const struct look *look, const struct client *client)
         .asked_us = last_request(session, look),
         .id = session->id,
         .link_id = lease->backend != NULL ? lease->backend->id : 0,
-        .pinned = lease->pinned,
+        .pinned = lease->backend != NULL ? lease->backend->relay.pinned : 0,
         .statements = session->sent.names.count,
         .remaining = session->sent.remaining,
     };
