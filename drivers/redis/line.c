@@ -89,6 +89,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
         return in.length;
     line->counts->reads++;
     line->reads++;
+    line->heard = uv_now(line->home->streams->loop);
     used = show_replies(line, in);
     if (line->is_raw && line->trunk.replies == 0 && line->state == LINE_OPEN && used < in.length)
         used += line->events->raw(line, (struct slice){in.at + used, in.length - used});
@@ -206,6 +207,9 @@ void line_flush(struct line *line)
         bytes_free(&line->out);
     else
         bytes_clear(&line->out);
+    /* What the socket took at once, its stream does not tell. */
+    if (line->state == LINE_OPEN && !line->is_lost && stream_queued(&line->stream) == 0)
+        line->events->drained(line);
 }
 
 void line_flush_all(struct line_home *home)

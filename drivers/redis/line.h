@@ -70,6 +70,7 @@ struct line {
     SSL *ssl;
     uint64_t id;           /* for the log; the owner's to set */
     uint64_t since;        /* when it began to be opened */
+    uint64_t heard;        /* when something came last */
     uint64_t asked, reads; /* requests of whoever shares it, and times it was read */
     unsigned version;      /* of Redis; 0: unknown */
     int32_t db;            /* that was selected last */

@@ -64,6 +64,12 @@ enum err trunk_owe(struct trunk *trunk, void *whom, const struct trunk_note *not
     return ERR_OK;
 }
 
+void trunk_touch(struct trunk *trunk, uint64_t now)
+{
+    if (trunk->entries > 0)
+        at(trunk, trunk->entries - 1)->since = now;
+}
+
 static void pop(struct trunk *trunk)
 {
     trunk->head = (trunk->head + 1) & (trunk->size - 1);

@@ -77,6 +77,9 @@ void trunk_fini(struct trunk *trunk);
 enum err trunk_owe(struct trunk *trunk, void *whom, const struct trunk_note *note,
                    uint64_t now) MUST_CHECK;
 
+/* What was asked last is on its way only now: its time begins anew. */
+void trunk_touch(struct trunk *trunk, uint64_t now);
+
 /* What the bytes at the beginning of in are. TRUNK_MORE: of no use before more has come. */
 enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_run *run);
 

@@ -1,4 +1,5 @@
 """What no client may ever see: bytes in the middle of others, or what it did done elsewhere than it believes; and that nobody is left waiting."""
+import signal
 import socket
 import threading
 import time
@@ -263,3 +264,241 @@ def test_what_stands_behind_a_blocking_command_is_not_late(redis_server, redis_d
     assert not wire.readable(1.5)
     redis_server.ask("RPUSH", "q", "y")
     assert wire.read() == b"*2\r\n$1\r\nq\r\n$1\r\ny\r\n"
+
+
+def in_time(wire, reply, least, most):
+    started = time.monotonic()
+    assert outcome(wire) == reply
+    assert least < time.monotonic() - started < most
+
+
+def silent_at(name):
+    def behave(connection):
+        connection.serve(until=name)
+        connection.stay_silent()
+
+    return behave
+
+
+def test_an_auth_that_redis_does_not_answer_is_late(redis_door, fake_redis, redis_wire):
+    wire = redis_wire(redis_door(fake_redis(silent_at("AUTH")), command_timeout=1, stuck_timeout=0,
+                                 connect_timeout=0, dedicated_idle_timeout=0))
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+    time.sleep(0.2)  # whatever was due at the beginning has been
+    wire.send(request("AUTH", "ana", "secret"))
+    in_time(wire, b"-", 0.5, 5)
+
+
+def test_a_stuck_link_is_noticed_without_anything_else_to_notice(redis_door, fake_redis, redis_wire):
+    wire = redis_wire(redis_door(fake_redis(silent_at("GET")), stuck_timeout=1, connect_timeout=0, dedicated_idle_timeout=0))
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+    time.sleep(0.2)
+    wire.send(request("GET", "k"))
+    in_time(wire, b"-", 0.5, 5)
+
+
+def test_a_long_reply_that_comes_is_not_stuck(redis_door, fake_redis, redis_wire):
+    def behave(connection):
+        connection.serve(until="GET")
+        connection.say(b"$30\r\n")
+        for _ in range(6):
+            time.sleep(0.5)
+            connection.say(b"12345")
+        connection.say(b"\r\n")
+        connection.serve()
+
+    wire = redis_wire(redis_door(fake_redis(behave), stuck_timeout=1, command_timeout=0))
+    assert wire.ask("GET", "k") == bulk(b"12345" * 6)
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+
+
+def test_a_long_reply_over_its_own_link_is_not_late_while_it_comes_or_is_not_read(redis_server, redis_door, redis_wire):
+    value = b"x" * 30000000
+    redis_server.ask("SET", "k", value)
+    wire = redis_wire(redis_door(redis_server, command_timeout=1), receive_buffer=65536)
+    wire.send(request("MULTI"), request("GET", "k"), request("EXEC"))
+    said = read_slowly(wire, 4)
+    whole = b"+OK\r\n+QUEUED\r\n*1\r\n" + bulk(value)
+    while len(said) < len(whole):
+        data = wire.socket.recv(1 << 20)
+        assert data, f"it ended after {len(said)} of {len(whole)} bytes"
+        said += data
+    assert said == whole
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+
+
+# ---- large requests
+
+
+def lent_links(weir):
+    return weir.metrics()['weir_redis_dedicated_links{upstream="main",state="LEASED"}']
+
+
+def test_half_a_large_request_and_the_end_gives_the_link_back(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=1, client_message_timeout=0, wait_timeout=5)
+    other = redis_wire(weir)
+    for how in ("half", "whole"):
+        wire = redis_wire(weir)
+        wire.send(request("SET", "k", b"x" * 500000)[:300000])
+        wait_until(lambda: lent_links(weir) >= 1, "a link")
+        if how == "half":
+            wire.socket.shutdown(socket.SHUT_WR)
+            assert wire.closes() == b""
+        else:
+            wire.close()
+        assert other.pipeline(("MULTI",), ("EXEC",)) == [b"+OK\r\n", b"*0\r\n"]
+    assert redis_server.ask("EXISTS", "k") == b":0\r\n"
+
+
+def test_half_a_large_request_and_silence_is_told(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, client_message_timeout=1)
+    wire = redis_wire(weir)
+    wire.send(request("SET", "k", b"x" * 500000)[:300000])
+    in_time(wire, b"-", 0.5, 5)
+    assert wire.closes() == b""
+
+
+def test_a_large_request_that_comes_slowly_is_not_late(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, command_timeout=1, client_message_timeout=1)
+    wire = redis_wire(weir)
+    whole = request("SET", "k", b"x" * 500000)
+    for at in range(0, len(whole), 100000):
+        wire.send(whole[at:at + 100000])
+        time.sleep(0.5)
+    assert wire.read() == b"+OK\r\n"
+
+
+def test_a_large_request_that_breaks_is_told_behind_what_was_asked_before(redis_server, redis_door, redis_wire):
+    wire = redis_wire(redis_door(redis_server))
+    slow = request("EVAL", "local t = redis.call('time')[1] + 1; while redis.call('time')[1] - t < 1 do end; return 7", "0")
+    wire.send(request("WATCH", "k"), slow, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n" + b"x" * 100000 + b"wrong")
+    assert wire.read() == b"+OK\r\n"
+    assert wire.read() == b":7\r\n"
+    assert wire.read().startswith(b"-ERR Protocol error")
+    assert wire.closes() == b""
+
+
+# ---- many
+
+
+def test_a_link_that_owed_too_much_takes_more_when_it_does_not(redis_server, redis_door):
+    weir = redis_door(redis_server, stuck_timeout=0, connect_timeout=0, dedicated_idle_timeout=0)
+    wires = [RedisWire(weir.port) for _ in range(4)]
+    many = 50000
+    slow = request("EVAL", "local t = redis.call('time')[1] + 1; while redis.call('time')[1] - t < 1 do end; return 7", "0")
+    wires[0].send(slow)
+    for wire in wires:
+        wire.send(request("ECHO", "x") * many)
+    assert wires[0].read() == b":7\r\n"
+    started = time.monotonic()
+    for wire in wires:
+        for _ in range(many):
+            assert wire.read() == b"$1\r\nx\r\n"
+        wire.close()
+    assert time.monotonic() - started < 20
+
+
+# ---- words
+
+
+def test_redis_s_words_are_a_whole_reply_however_many_they_are(redis_door, fake_redis, redis_wire):
+    def behave(connection):
+        connection.serve(until="SELECT")
+        connection.say(b"-ERR " + b"x" * 600 + b"\r\n")
+        connection.serve()
+
+    wire = redis_wire(redis_door(fake_redis(behave)))
+    assert wire.ask("SELECT", "1").startswith(b"-ERR xxx")
+    assert wire.ask("ECHO", "x") == b"$1\r\nx\r\n"
+
+
+def test_what_a_client_says_is_no_reply_to_it(redis_compare):
+    def scenario(port):
+        with RedisWire(port) as wire:
+            return wire.pipeline(("HELLO", "3", "a\r\n+b"), ("ECHO", "x"))
+
+    redis_compare(scenario)
+
+
+# ---- who it is
+
+
+def test_a_password_alone_is_one_user_whoever_says_it(own_redis, redis_door, redis_wire):
+    weir = redis_door(own_redis(requirepass="secret"))
+    for _ in range(3):
+        wire = redis_wire(weir)
+        assert wire.ask("GET", "k").startswith(b"-NOAUTH")
+        assert wire.ask("AUTH", "secret") == b"+OK\r\n"
+        assert wire.pipeline(("GET", "k"), ("MULTI",), ("EXEC",), ("AUTH", "wrong"), ("GET", "k"))[-1] == b"$-1\r\n"
+        assert wire.ask("AUTH", "", "secret").startswith(b"-WRONGPASS")
+        assert wire.ask("RESET") == b"+RESET\r\n"
+        assert wire.ask("GET", "k").startswith(b"-NOAUTH")
+
+
+# ---- the end
+
+
+def in_each_state(server, weir, dial):
+    """Clients by what they are doing; the link of the one that waits is another's."""
+    some = {name: dial(weir) for name in ("resting", "half", "half_large", "multi", "blocked", "subscribed", "monitor",
+                                          "silenced", "unread", "subscribed3", "waits")}
+    assert some["resting"].ask("PING") == b"+PONG\r\n"
+    some["half"].send(b"*2\r\n$3\r\nGE")
+    some["half_large"].send(request("SET", "k", b"x" * 500000)[:300000])
+    assert some["multi"].pipeline(("MULTI",), ("INCR", "n")) == [b"+OK\r\n", b"+QUEUED\r\n"]
+    some["blocked"].send(request("BLPOP", "q", "0"))
+    assert some["subscribed"].ask("SUBSCRIBE", "c").startswith(b"*3")
+    assert some["monitor"].ask("MONITOR") == b"+OK\r\n"
+    some["silenced"].send(request("CLIENT", "REPLY", "OFF"), request("INCR", "m"))
+    server.ask("SET", "large", b"x" * 20000000)
+    some["unread"].send(request("GET", "large"))
+    hello(some["subscribed3"])
+    assert some["subscribed3"].ask("SUBSCRIBE", "c").startswith(b">3")
+    wait_until(lambda: server.ask("GET", "m") == b"$1\r\n1\r\n", "what the silenced one says")
+    wait_until(lambda: server.info("clients")["blocked_clients"] == 1, "a blocked client")
+    some["waits"].send(request("MULTI"))
+    wait_until(lambda: weir.metrics()['weir_redis_waiting_clients{upstream="main"}'] == 1, "a client that waits")
+    return some
+
+
+def test_a_fast_end_ends_all(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=5, wait_timeout=0)
+    some = in_each_state(redis_server, weir, redis_wire)
+    assert weir.stop(signal.SIGINT) == []
+    for name, wire in some.items():
+        assert len(wire.closes()) < 20000100, name
+    assert redis_server.ask("MGET", "n", "k") == b"*2\r\n$-1\r\n$-1\r\n"
+
+
+def test_a_gentle_end_lets_those_finish_who_can(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=5, wait_timeout=0)
+    some = in_each_state(redis_server, weir, redis_wire)
+    weir.process.child.send_signal(signal.SIGTERM)
+    for name in ("resting", "half", "subscribed", "subscribed3"):
+        assert some[name].closes().startswith(b"-"), name
+    for name in ("monitor", "silenced"):
+        some[name].closes()
+    assert some["multi"].ask("EXEC") == b"*1\r\n:1\r\n"
+    redis_server.ask("RPUSH", "q", "x")
+    assert some["blocked"].read() == b"*2\r\n$1\r\nq\r\n$1\r\nx\r\n"
+    assert some["waits"].read() == b"+OK\r\n"
+    assert some["waits"].ask("EXEC") == b"*0\r\n"
+    some["half_large"].send(request("SET", "k", b"x" * 500000)[300000:])
+    assert some["half_large"].read() == b"+OK\r\n"
+    assert some["unread"].read() == bulk(b"x" * 20000000)
+    for wire in some.values():
+        wire.closes()
+    wait_until(lambda: not weir.process.alive(), "its end")
+
+
+def test_a_gentle_end_is_in_time_for_all(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, max_dedicated=5, wait_timeout=0)
+    weir.config.write_text(weir.config.read_text() + "[weir]\nshutdown_timeout = 1\n")
+    assert weir.stop() == []
+    weir.ended = False
+    weir.start()
+    some = in_each_state(redis_server, weir, redis_wire)
+    assert weir.stop(signal.SIGTERM) == []
+    assert redis_server.ask("EXISTS", "k", "n") == b":0\r\n"
+    for wire in some.values():
+        wire.closes()

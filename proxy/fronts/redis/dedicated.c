@@ -64,8 +64,10 @@ static void open_line(struct dedicated *dedicated, struct pool_server *server)
 {
     struct door *door = door_of(dedicated);
     struct connect_target target = upstream_target(dedicated->identity, 0, dedicated->protocol);
-    struct line *line = line_open(&door->lines, &target, &line_events, dedicated, server);
+    struct line *line;
 
+    target.client_name = (struct slice){0}; /* inside MULTI, CLIENT GETNAME is answered by Redis */
+    line = line_open(&door->lines, &target, &line_events, dedicated, server);
     if (line == NULL) {
         pool_lost(dedicated->pool, server, door_now(door));
         return;
@@ -160,7 +162,7 @@ static void clean(struct dedicated *dedicated, struct line *line)
         e = ask(line, CLEAN_HELLO, SLICE("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"), now);
     if (e == ERR_OK)
         e = ask(line, CLEAN_LAST, SLICE("*2\r\n$4\r\nECHO\r\n$10\r\n" LAST_WORD "\r\n"), now);
-    if (e != ERR_OK)
+    if (e != ERR_OK && line->state == LINE_OPEN) /* it may have been told already */
         on_lost(line, e, err_text(e), NULL);
 }
 

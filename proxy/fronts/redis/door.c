@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "proxy/fronts/redis/upstream.h"
+#include "proxy/fronts/redis/guest_parts.h"
 
 enum { LAST_WORDS_MS = 2000 }; /* how often it is looked whether a client hears them */
 
@@ -93,24 +93,42 @@ static void expire(struct door *door, enum guest_state state, uint64_t now)
     }
 }
 
+/* When the guest will have waited for too long. A reply that comes piece by piece is late when
+ * nothing more of it comes, and then not if that is because the guest does not read. */
+static uint64_t own_deadline(const struct guest *guest, uint64_t now)
+{
+    const struct config_redis *config = guest->door->with.config;
+    const struct line *line = guest->own.line;
+    uint64_t since = trunk_oldest(&line->trunk), limit = config->command_timeout_ms;
+
+    if (guest->pass != NULL) { /* that it has sent half of */
+        since = guest->since;
+        limit = config->client_message_timeout_ms;
+    } else if (line->trunk.mid && since != UINT64_MAX) {
+        since = stream_queued(&guest->stream) > 0 ? now : line->heard;
+    }
+    return limit == 0 || since == UINT64_MAX ? UINT64_MAX : since + limit;
+}
+
 /* Over lines that many share, each of these looks after its own (shared.h). */
 static void expire_own(struct door *door, uint64_t now)
 {
-    uint64_t limit = door->with.config->command_timeout_ms, oldest;
     const struct list *working = &door->guests[GUEST_WORKING];
     struct link *link = list_front(working), *next;
 
-    for (; link != NULL && limit > 0; link = next) {
+    for (; link != NULL; link = next) {
         struct guest *guest = CONTAINER_OF(link, struct guest, link);
+        uint64_t deadline;
 
         next = list_after(working, link);
-        if (guest->own.line == NULL)
+        if (guest->own.line == NULL || (deadline = own_deadline(guest, now)) == UINT64_MAX)
             continue;
-        oldest = trunk_oldest(&guest->own.line->trunk);
-        if (oldest != UINT64_MAX && oldest + limit <= now)
+        if (deadline > now)
+            alarm_due_at(door->with.alarm, deadline);
+        else if (guest->pass != NULL && line_queued(guest->own.line) <= GUEST_MOST_QUEUED)
+            guest_fail(guest, ERR_MESSAGE_TOO_LONG, NULL);
+        else
             guest_hear_own_late(guest);
-        else if (oldest != UINT64_MAX)
-            alarm_due_at(door->with.alarm, oldest + limit);
     }
 }
 

@@ -83,6 +83,13 @@ static enum guest_state state_of(const struct guest *guest)
     return guest_subscribe_is_on(guest) ? GUEST_SUBSCRIBED : GUEST_RESTING;
 }
 
+/* In the middle of a large request whose rest nobody has. */
+static bool is_cut_off(const struct guest *guest)
+{
+    return guest->pass != NULL && guest->owed <= 1 && !link_is_linked(&guest->due) &&
+           line_queued(guest->own.line) <= GUEST_MOST_QUEUED;
+}
+
 void guest_settle(struct guest *guest)
 {
     enum guest_state state;
@@ -92,6 +99,10 @@ void guest_settle(struct guest *guest)
     state = state_of(guest);
     if (state != guest->state)
         enter(guest, state);
+    if (guest->has_ended && is_cut_off(guest))
+        guest_leave(guest);
+    if (guest->has_ended && state == GUEST_BLIND && !guest->has_rest)
+        guest_close(guest); /* it ended before it became blind */
     if (state == GUEST_WAITING || state == GUEST_WORKING || state == GUEST_BLIND)
         return;
     if (guest->has_ended && !link_is_linked(&guest->due) && !must_read(guest))
@@ -251,7 +262,7 @@ void guest_ready(struct guest *guest)
  * answered in its midst. */
 void guest_refused(struct guest *guest, enum err e, const char *why, const char *reply)
 {
-    char text[512];
+    char text[1024]; /* Redis's words are kept up to 512 bytes (greeting.h) */
 
     if (guest_is_going(guest))
         return;
@@ -307,6 +318,7 @@ static void on_ended(struct stream *stream, enum err why)
 
     guest->has_ended = true;
     if (why != ERR_OK || guest->is_blocked || guest->follow.is_blind ||
+        (guest->will_block && guest_is_waiting(guest)) ||
         (guest->state == GUEST_LEAVING && stream_queued(stream) == 0))
         guest_close(guest);
     else
@@ -375,6 +387,7 @@ void guest_accept(struct upstream *upstream, uv_stream_t *listener)
     guest->id = ++door->next_id;
     guest->since = guest->came = door_now(door);
     follow_init(&guest->follow);
+    guest->follow.db = upstream->config->url.database;
     list_push_back(&door->guests[GUEST_RESTING], &guest->link);
     e = stream_accept(&guest->stream, door->with.streams, &stream_events, listener);
     if (e != ERR_OK) {

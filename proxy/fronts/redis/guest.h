@@ -88,6 +88,7 @@ struct guest {
     bool has_ended; /* it will send no more */
     bool is_counted;
     bool is_blocked;     /* a patient request of it is on its way */
+    bool will_block;     /* what it waits for a line of its own with is patient */
     bool has_doubt;      /* something may have been left in its own line, ... */
     bool outlives_reset; /* ... which RESET does not end */
     bool may_be_closed;  /* Redis may close that instead of a reply, as it was asked to */

@@ -75,8 +75,8 @@ static void put(struct bytes *out, struct slice bulk)
 
 /* AUTH as the client means it, over a line where nothing else is said: so it does not matter
  * who that line has become. */
-static enum err ask_redis(struct guest *guest, struct line *line, struct slice name,
-                          struct slice password)
+static void ask_redis(struct guest *guest, struct shared_lane *lane, struct slice name,
+                      struct slice password)
 {
     struct trunk_note note = {.count = 1, .kind = GUEST_CHECK};
     struct bytes out = {0};
@@ -86,11 +86,15 @@ static enum err ask_redis(struct guest *guest, struct line *line, struct slice n
     if (name.at != NULL)
         put(&out, name);
     put(&out, password);
+    shared_watch(lane, door_now(guest->door));
     if (e == ERR_OK)
         e = out.failed ? ERR_NO_MEMORY
-                       : line_ask(line, guest, &note, of(&out), door_now(guest->door));
+                       : line_ask(lane->line, guest, &note, of(&out), door_now(guest->door));
     wipe(&out);
-    return e;
+    if (e == ERR_OK)
+        guest->is_checking = true;
+    else
+        guest_fail(guest, ERR_NO_MEMORY, NULL);
 }
 
 static void check_by_redis(struct guest *guest, struct slice name, struct slice password)
@@ -104,10 +108,8 @@ static void check_by_redis(struct guest *guest, struct slice name, struct slice 
         shared_wait(lane, guest);
     else if (shared_lane_is_full(lane))
         shared_stall(lane, guest);
-    else if (ask_redis(guest, lane->line, name, password) != ERR_OK)
-        guest_fail(guest, ERR_NO_MEMORY, NULL);
     else
-        guest->is_checking = true;
+        ask_redis(guest, lane, name, password);
 }
 
 /* first: all that Redis says, for its errors are short. */
@@ -233,6 +235,10 @@ bool guest_auth(struct guest *guest, struct slice name, struct slice password)
     if (guest->claim_is_true) {
         guest->claim_is_true = false;
         return true;
+    }
+    if (name.at != NULL && name.length == 0) { /* no name means the default user here */
+        refuse(guest, "WRONGPASS invalid username-password pair or user is disabled.");
+        return false;
     }
     switch (guest->door->with.config->auth) {
     case CONFIG_REDIS_AUTH_PASS:

@@ -105,6 +105,8 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
         guest_subscribe_speak(guest);
     if (run->note.kind == FOLLOW_SELECT && guest->own.line != NULL)
         guest->own.line->db = guest->follow.db;
+    if (guest->owed == 1 && guest->pass != NULL) /* what is on its way may go on, or not */
+        guest_due(guest);
     if (guest->owed > 0)
         return;
     guest->is_blocked = false;

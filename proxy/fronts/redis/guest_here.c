@@ -170,6 +170,18 @@ static bool is_number(struct slice text)
     return text.length > 0 && text.length < 19;
 }
 
+/* As Redis shows it: on one line. */
+static void refuse_option(struct guest *guest, struct slice option)
+{
+    char text[128];
+    size_t length = option.length < sizeof(text) - 1 ? option.length : sizeof(text) - 1;
+
+    for (size_t i = 0; i < length; i++)
+        text[i] = option.at[i] == '\r' || option.at[i] == '\n' ? ' ' : (char)option.at[i];
+    text[length] = '\0';
+    guest_answer(guest, "-ERR Syntax error in HELLO option '%s'\r\n", text);
+}
+
 /* What is wrong with it, in Redis's words (networking.c, helloCommand). */
 static bool read_hello(struct guest *guest, const struct request *request, struct hello *hello)
 {
@@ -181,9 +193,7 @@ static bool read_hello(struct guest *guest, const struct request *request, struc
     else if (version.length != 1 || (version.at[0] != '2' && version.at[0] != '3'))
         guest_answer(guest, "-NOPROTO unsupported protocol version\r\n");
     else if (request->count > request->shown || !read_options(request, hello))
-        guest_answer(guest, "-ERR Syntax error in HELLO option '%.*s'\r\n",
-                     (int)(hello->unknown.length < 128 ? hello->unknown.length : 128),
-                     hello->unknown.at != NULL ? (const char *)hello->unknown.at : "");
+        refuse_option(guest, hello->unknown);
     else if (hello->has_name && !name_is_valid(hello->name))
         guest_answer(guest, GUEST_BAD_NAME);
     else
@@ -241,6 +251,7 @@ static void reset(struct guest *guest)
     guest->identity = upstream_first_identity(guest->upstream);
     shared_join(NULL, guest);
     follow_init(&guest->follow);
+    guest->follow.db = guest->upstream->config->url.database;
     free(guest->name);
     guest->name = NULL;
 }

@@ -45,8 +45,7 @@ void guest_take_shared(struct guest *guest, struct slice bytes, uint32_t count)
     struct shared_lane *lane = guest->lane;
     uint64_t now = door_now(guest->door);
 
-    if (lane->line->trunk.replies == 0 && guest->door->with.config->command_timeout_ms > 0)
-        alarm_due_at(guest->door->with.alarm, now + guest->door->with.config->command_timeout_ms);
+    shared_watch(lane, now);
     lane->wanted = now;
     if (line_ask(lane->line, guest, &note, bytes, now) != ERR_OK) {
         guest_fail(guest, ERR_NO_MEMORY, NULL);
@@ -206,6 +205,11 @@ static size_t send_own(struct guest *guest, const struct sight *sight, struct sl
     const struct bytes *spare = &guest->door->spare;
     struct slice bytes = {in.at, sight->request.length};
 
+    if (guest->has_ended && sight->plan.note.is_patient) {
+        guest_close(guest); /* it does not wait any more, and would take what others wait for */
+        return 0;
+    }
+    guest->will_block = sight->plan.note.is_patient;
     if (!has_own(guest) || line_queued(guest->own.line) > GUEST_MOST_QUEUED || !is_in_place(guest))
         return 0;
     if (sight->request.is_inline)
@@ -243,21 +247,36 @@ static void break_off(struct guest *guest)
     guest_fail(guest, ERR_PROTOCOL, error);
 }
 
+/* It has come on. */
+static void watch_pass(struct guest *guest)
+{
+    uint64_t timeout = guest->door->with.config->client_message_timeout_ms;
+
+    guest->since = door_now(guest->door);
+    if (timeout > 0)
+        alarm_due_at(guest->door->with.alarm, guest->since + timeout);
+}
+
 static size_t pass_on(struct guest *guest, struct slice in)
 {
-    enum request_found found;
+    enum request_found found = REQUEST_BROKEN;
     size_t used;
 
     if (line_queued(guest->own.line) > GUEST_MOST_QUEUED)
         return 0;
-    found = request_pass(guest->pass, in, &used);
+    if (guest->pass->error[0] == '\0') /* once broken, always */
+        found = request_pass(guest->pass, in, &used);
     if (found == REQUEST_BROKEN) {
-        break_off(guest);
+        if (guest->owed <= 1) /* what was asked before is answered first */
+            break_off(guest);
         return 0;
     }
     if (used > 0)
         line_send(guest->own.line, (struct slice){in.at, used});
+    watch_pass(guest);
     if (found != REQUEST_MORE) {
+        trunk_touch(&guest->own.line->trunk, door_now(guest->door));
+        watch_own(guest);
         free(guest->pass);
         guest->pass = NULL;
     }

@@ -316,7 +316,5 @@ void pubsub_tick(struct pubsub *pubsub, uint64_t now)
 void pubsub_retire(struct pubsub *pubsub)
 {
     if (pubsub != NULL && pubsub->line != NULL)
-        line_close(pubsub->line);
-    if (pubsub != NULL)
-        pubsub->line = NULL;
+        lose(pubsub);
 }

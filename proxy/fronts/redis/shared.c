@@ -228,8 +228,12 @@ static void on_lost(struct line *line, enum err e, const char *why, const char *
 
 static void on_reply(struct line *line, const struct trunk_run *run, struct slice bytes)
 {
+    struct shared_lane *lane = line->owner;
+
     if (run->whom != NULL)
         guest_hear(run->whom, run, bytes);
+    if (lane->stalled.length > 0 && lane->line == line && !shared_lane_is_full(lane))
+        wake_all(&lane->stalled);
 }
 
 static void on_drained(struct line *line)
@@ -244,6 +248,19 @@ static const struct line_events line_events = {
 
 /* ---- time -------------------------------------------------------------------------------- */
 
+void shared_watch(const struct shared_lane *lane, uint64_t now)
+{
+    const struct door *door = lane->shared->upstream->door;
+    const struct config_redis *config = door->with.config;
+
+    if (lane->line->trunk.replies > 0) /* then somebody looks after it */
+        return;
+    if (config->command_timeout_ms > 0)
+        alarm_due_at(door->with.alarm, now + config->command_timeout_ms);
+    if (config->stuck_timeout_ms > 0)
+        alarm_due_at(door->with.alarm, now + config->stuck_timeout_ms);
+}
+
 static void expire_replies(struct shared_lane *lane, uint64_t now, uint64_t limit)
 {
     void *whom;
@@ -255,12 +272,15 @@ static void expire_replies(struct shared_lane *lane, uint64_t now, uint64_t limi
         guest_hear_late(whom, count);
 }
 
+/* A line that still says something is not stuck, however long the reply is. */
 static void expire_stuck(struct shared_lane *lane, uint64_t now, uint64_t limit)
 {
     uint64_t oldest = trunk_oldest(&lane->line->trunk);
 
     if (oldest == UINT64_MAX)
         return;
+    if (oldest < lane->line->heard)
+        oldest = lane->line->heard;
     if (oldest + limit > now) {
         alarm_due_at(lane->shared->upstream->door->with.alarm, oldest + limit);
         return;
@@ -295,7 +315,8 @@ static void tick_open(struct shared_lane *lane, uint64_t now)
     if (lane->line != NULL && config->stuck_timeout_ms > 0)
         expire_stuck(lane, now, config->stuck_timeout_ms);
     wake_all(&lane->stalled);
-    if (lane->line != NULL && config->dedicated_idle_timeout_ms > 0)
+    if (lane->line != NULL && lane->line->state == LINE_OPEN &&
+        config->dedicated_idle_timeout_ms > 0)
         expire_idle(lane, now, config->dedicated_idle_timeout_ms);
 }
 

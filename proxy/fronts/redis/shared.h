@@ -72,6 +72,9 @@ bool shared_lane_is_full(const struct shared_lane *lane);
 void shared_wait(struct shared_lane *lane, struct guest *guest);
 void shared_stall(struct shared_lane *lane, struct guest *guest);
 
+/* Before something is asked: its reply has its time. */
+void shared_watch(const struct shared_lane *lane, uint64_t now);
+
 /* True: it is of no use to anybody, and may be destroyed. */
 bool shared_tick(struct shared *shared, uint64_t now) MUST_CHECK;
 void shared_close(struct shared *shared);

@@ -49,17 +49,25 @@ static struct identity *add_identity(struct upstream *upstream, struct slice nam
 struct identity *upstream_identity(struct upstream *upstream, struct slice name,
                                    struct slice password)
 {
+    struct bytes copy = {0};
     struct identity *identity;
 
+    bytes_add(&copy, password.at, password.length);
+    if (copy.failed)
+        return NULL;
+    if (name.at == NULL) /* which memcmp() must not be given, either */
+        name = SLICE("");
     HASH_FIND(hh, upstream->identities, name.at, name.length, identity);
     if (identity == NULL)
         identity = add_identity(upstream, name);
-    if (identity == NULL)
+    if (identity == NULL) {
+        bytes_free(&copy);
         return NULL;
-    bytes_clear(&identity->password);
-    bytes_add(&identity->password, password.at, password.length);
-    identity->has_password = !identity->password.failed;
-    return identity->has_password ? identity : NULL;
+    }
+    bytes_free(&identity->password);
+    identity->password = copy;
+    identity->has_password = true; /* without one it would be the URL's user */
+    return identity;
 }
 
 struct identity *upstream_first_identity(struct upstream *upstream)
