@@ -219,7 +219,8 @@ static uint64_t last_request(const struct session *session, const struct look *l
 {
     uint64_t last = session->asked_us > session->query_us ? session->asked_us : session->query_us;
 
-    return last > 0 ? look->wall_us - (look->fine_us - last) : wall_of_ms(look, session->came);
+    return last > 0 ? look->wall_us - (look->fine_us - last)
+                    : wall_of_ms(look, (uint64_t)session->came_s * 1000);
 }
 
 static void write_client(const struct look *look, const struct client *client)
@@ -232,7 +233,7 @@ static void write_client(const struct look *look, const struct client *client)
         .state = client_state(client, look->is_debug),
         .replication = replication_of(session),
         .stream = &session->stream,
-        .came_us = wall_of_ms(look, session->came),
+        .came_us = wall_of_ms(look, (uint64_t)session->came_s * 1000),
         .asked_us = last_request(session, look),
         .id = session->id,
         .link_id = lease->backend != NULL ? lease->backend->id : 0,

@@ -530,7 +530,7 @@ void session_accept(struct front *front, uv_stream_t *listener)
     session->lease.events = &lease_events;
     session->lease.sent = &session->sent;
     enter(session, SESSION_GREETING);
-    session->came = session->since;
+    session->came_s = (uint32_t)(session->since / 1000);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {
         peer_keep_alive(&session->stream, &front->with.keepalive);

@@ -71,12 +71,12 @@ struct session {
     struct console *console;             /* NULL: it is none of the console's */
     char *login;                         /* who it has logged in as; NULL: the user of its place */
     uint64_t id;
-    uint64_t since;    /* when it came into its state, in ms of the loop; ... */
-    uint64_t came;     /* ... when it was connected */
+    uint64_t since;    /* when it came into its state, in ms of the loop */
     uint64_t asked_us; /* when it began to want a server ... */
     uint64_t query_us; /* ... and its server to owe an answer */
     struct relay_sent sent;
     uint32_t cleared; /* bytes that have been looked at and may go to its server */
+    uint32_t came_s;  /* when it was connected, in s of the loop */
     uint32_t slot;    /* its place in front->slots; SESSION_NO_SLOT: none */
     uint8_t key[SESSION_KEY_SIZE];
     uint8_t key_size; /* how much of it the client was given */
