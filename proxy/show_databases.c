@@ -40,6 +40,8 @@ static void sort(struct tallies *tallies)
 {
     size_t length = 0;
 
+    if (tallies->length == 0)
+        return;
     qsort(tallies->all, tallies->length, sizeof(*tallies->all), compare);
     for (size_t i = 0; i < tallies->length; i++)
         if (i == 0 || strcmp(tallies->all[i].name, tallies->all[length - 1].name) != 0)
@@ -51,6 +53,8 @@ static struct tally *find(const struct tallies *tallies, const char *name)
 {
     struct tally wanted = {.name = name};
 
+    if (tallies->length == 0)
+        return NULL;
     return bsearch(&wanted, tallies->all, tallies->length, sizeof(wanted), compare);
 }
 

@@ -44,6 +44,9 @@ struct groups {
     bool failed;
 };
 
+/* uthash's macros are large. */
+/* NOLINTBEGIN(readability-function-size, clang-analyzer-unix.Malloc) */
+
 /* NULL for want of memory, which the groups remember. */
 static struct group *group_of(struct groups *groups, const struct identity *identity, int32_t db,
                               unsigned protocol)
@@ -69,6 +72,29 @@ static struct group *group_of(struct groups *groups, const struct identity *iden
     groups->failed = true;
     return NULL;
 }
+
+static struct group *take_first(struct groups *groups)
+{
+    struct group *first = groups->first;
+
+    if (first != NULL)
+        HASH_DEL(groups->first, first);
+    return first;
+}
+
+static int compare(struct group *a, struct group *b)
+{
+    if (a->key.db != b->key.db)
+        return a->key.db < b->key.db ? -1 : 1;
+    return (a->key.protocol > b->key.protocol) - (a->key.protocol < b->key.protocol);
+}
+
+static void sort(struct groups *groups)
+{
+    HASH_SORT(groups->first, compare);
+}
+
+/* NOLINTEND(readability-function-size, clang-analyzer-unix.Malloc) */
 
 static void add_line(struct group *group, const struct line *line)
 {
@@ -190,18 +216,11 @@ static void write_group(const struct upstream *upstream, const struct group *gro
     console_rows_text(rows, ratio);
 }
 
-static int compare(struct group *a, struct group *b)
-{
-    if (a->key.db != b->key.db)
-        return a->key.db < b->key.db ? -1 : 1;
-    return (a->key.protocol > b->key.protocol) - (a->key.protocol < b->key.protocol);
-}
-
 static void show_upstream(const struct upstream *upstream, struct console_rows *rows)
 {
     const struct identity *identity = upstream->identities;
     struct groups groups = {0};
-    struct group *group, *next;
+    struct group *group;
 
     add_guests(&groups, upstream);
     add_shared(&groups, upstream);
@@ -209,10 +228,8 @@ static void show_upstream(const struct upstream *upstream, struct console_rows *
     add_own(&groups, upstream->configured);
     for (; identity != NULL; identity = identity->hh.next)
         add_own(&groups, identity);
-    HASH_SORT(groups.first, compare);
-    HASH_ITER(hh, groups.first, group, next)
-    {
-        HASH_DEL(groups.first, group);
+    sort(&groups);
+    while ((group = take_first(&groups)) != NULL) {
         write_group(upstream, group, rows);
         free(group);
     }

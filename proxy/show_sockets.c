@@ -190,7 +190,7 @@ static struct client client_of(const struct worker *worker, const struct session
     if (session->login != NULL)
         client.user = session->login;
     else if (session->lease.place != NULL)
-        client.user = place->terms.user;
+        client.user = session->lease.place->terms.user;
     return client;
 }
 

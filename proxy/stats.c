@@ -14,7 +14,7 @@ const char *const stats_names[STATS_COUNT] = {
 
 /* A_SECOND, or the figure that says how many there were. */
 static const unsigned averages[STATS_COUNT] = {
-#define X(figure, name, field, average) [STATS_##figure] = average,
+#define X(figure, name, field, average) [STATS_##figure] = (average),
     STATS(X)
 #undef X
 };

@@ -232,6 +232,17 @@ def test_users_are_who_they_have_logged_in_as(pooler, postgres, connect):
         assert console.row(admin, "show users", name="bob")["current_connections"] == 1
 
 
+def test_without_a_file_there_is_what_the_url_says(pooler, postgres, connect):
+    weir = pooler(url=f"postgres://ana@127.0.0.1:{postgres.port}/main")
+    connect(weir, dbname="whatever", user="whoever", application_name="it").execute("select 1")
+    with console.of(weir, user="anybody") as looker:
+        main = console.row(looker, "show databases", name="main")
+        assert main == {**main, "host": "127.0.0.1", "port": postgres.port, "database": "main", "force_user": "ana",
+                        "current_connections": 1, "current_client_connections": 1}
+        assert console.row(looker, "show clients", application_name="it")["user"] == "whoever"
+        assert console.row(looker, "show pools", database="main")["user"] == "ana"
+
+
 # ---- who may come in --------------------------------------------------------------------------------------------
 
 

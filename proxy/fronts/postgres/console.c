@@ -259,7 +259,7 @@ static void parse(struct console *console, struct slice body, struct bytes *out)
         refuse(console, out, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
     } else {
         *statement = (struct statement){.next = console->statements, .task = task};
-        strcpy(statement->name, name);
+        memcpy(statement->name, name, strlen(name) + 1);
         console->statements = statement;
         wire_add_bare(out, WIRE_PARSE_COMPLETE);
     }
@@ -287,7 +287,7 @@ static struct portal *create_portal(struct console *console, const char *name,
 
     if (portal == NULL)
         return NULL;
-    strcpy(portal->name, name);
+    memcpy(portal->name, name, strlen(name) + 1);
     portal->task = statement->task;
     portal->count = console_task_columns(&portal->task, portal->columns);
     portal->next = console->portals;

@@ -41,18 +41,14 @@ static bool skip_blanks(const char **at)
     return length > 0;
 }
 
+/* 0: they do not end. */
 static size_t quoted_length(const char *at, char quote)
 {
-    const char *end = at + 1;
+    const char *end = strchr(at + 1, quote);
 
-    for (;; end++) {
-        end = strchr(end, quote);
-        if (end == NULL)
-            return 0;
-        if (end[1] != quote)
-            return (size_t)(end - at) + 1;
-        end++;
-    }
+    while (end != NULL && end[1] == quote) /* two are one of what is quoted */
+        end = strchr(end + 2, quote);
+    return end != NULL ? (size_t)(end - at) + 1 : 0;
 }
 
 /* Moves *at over a word, and gives it with its quotes; its length is 0 when there is none. */
@@ -86,7 +82,7 @@ static bool is_end(const char *at)
 /* Without its quotes. False: it does not fit. */
 static bool copy(struct slice word, char *to, size_t most)
 {
-    const char quote = word.length > 0 ? (char)word.at[0] : '\0';
+    const uint8_t quote = word.length > 0 ? word.at[0] : 0;
     size_t length = 0;
 
     to[0] = '\0';
@@ -97,7 +93,7 @@ static bool copy(struct slice word, char *to, size_t most)
         length = word.length;
     } else {
         for (size_t i = 1; i + 1 < word.length; i++) {
-            if (word.at[i] == (uint8_t)quote)
+            if (word.at[i] == quote)
                 i++; /* the second of two */
             to[length++] = (char)word.at[i];
         }

@@ -65,6 +65,7 @@ struct session {
     struct front *front;
     struct link link; /* in front->sessions[state] */
     struct peer peer;
+    uint32_t came_s;                     /* when it was connected, in s of the loop */
     struct greeting *greeting;           /* while GREETING or WELCOMING */
     const void *canceling;               /* while CANCELING: the backend it waits for */
     struct subscriptions *subscriptions; /* NULL: it has never listened */
@@ -76,7 +77,6 @@ struct session {
     uint64_t query_us; /* ... and its server to owe an answer */
     struct relay_sent sent;
     uint32_t cleared; /* bytes that have been looked at and may go to its server */
-    uint32_t came_s;  /* when it was connected, in s of the loop */
     uint32_t slot;    /* its place in front->slots; SESSION_NO_SLOT: none */
     uint8_t key[SESSION_KEY_SIZE];
     uint8_t key_size; /* how much of it the client was given */
