@@ -170,6 +170,8 @@ static enum err start(struct neon *neon, const struct errand_query *queries)
     const struct settings *settings = &neon->gate->config->settings;
     const struct ask *ask = &neon->ask;
     struct errand_options options = {
+        .queries = queries,
+        .queries_length = ask->queries_length,
         .mode = ask->is_batch ? SCHEDULE_TRANSACTION : SCHEDULE_PARALLEL,
         .on_error = SCHEDULE_STOP,
         .isolation = isolation_of(ask),
@@ -183,8 +185,7 @@ static enum err start(struct neon *neon, const struct errand_query *queries)
         .hasty = true, /* its client is not one to wait for minutes */
     };
 
-    return errand_start(neon->gate->errands, &options, queries, ask->queries_length, &errand_events,
-                        neon, &neon->errand);
+    return errand_start(neon->gate->errands, &options, &errand_events, neon, &neon->errand);
 }
 
 /* All into one piece of memory, which moves while it grows: so the queries are cut at the end. */
