@@ -82,19 +82,22 @@ static void fail_too_large(struct neon_result *result)
     fail_as(result, TOO_LARGE, "54000", text);
 }
 
-/* What rows.h cannot go on from, in its own words. */
+/* What rows.h cannot go on from, in its own words. What is broken may be over already. */
 static void fail_for(struct neon_result *result, enum rows_sight why)
 {
     if (why == ROWS_TOO_LARGE) {
         fail_too_large(result);
         return;
     }
+    if (why == ROWS_BROKEN) {
+        fail_as(result, SERVER_ERROR, err_sqlstate(ERR_PROTOCOL),
+                "the server did not keep to the protocol");
+        return;
+    }
     clear(result);
     result->out.failed |= !rows_refuse(&result->rows, why, &result->out);
     result->state = NEON_RESULT_FAILED;
-    result->status = why == ROWS_TOO_MANY                          ? TOO_LARGE
-                     : why == ROWS_COPY_IN || why == ROWS_COPY_OUT ? BAD_REQUEST
-                                                                   : SERVER_ERROR;
+    result->status = why == ROWS_TOO_MANY ? TOO_LARGE : BAD_REQUEST;
 }
 
 /* ---- what the server says ------------------------------------------------------------------ */
@@ -158,18 +161,18 @@ bool neon_result_take(struct neon_result *result, size_t index, struct slice in)
 
 /* ---- how it ends --------------------------------------------------------------------------- */
 
-/* Of a query that was answered to its end. */
+/* Of a query that was answered to its end. Of a COMMIT only errors are told. */
 static void close_result(struct neon_result *result, size_t index)
 {
+    bool is_commit = index == ERRAND_TRANSACTION;
+    bool is_told = result->is_telling && result->index == index;
     uint64_t most = result->ask->max_bytes;
 
-    if (index == ERRAND_TRANSACTION)
-        result->state = NEON_RESULT_WELL;
-    else if (!result->is_telling || result->index != index || !result->is_whole)
+    if (is_commit ? is_told : !is_told || !result->is_whole)
         fail_for(result, ROWS_BROKEN);
     else if (most > 0 && result->out.length > most)
         fail_too_large(result);
-    else if (!result->ask->is_batch)
+    else if (is_commit || !result->ask->is_batch)
         result->state = NEON_RESULT_WELL;
 }
 
