@@ -272,6 +272,32 @@ def test_a_server_that_is_down_is_said_with_a_status(pooler):
     assert (status, list(json.loads(body))) == (502, ["error"])
 
 
+@pytest.mark.parametrize("mode", ["pipeline", "transaction"])
+def test_a_server_that_is_down_is_said_in_every_mode(pooler, mode):
+    weir = pooler({"main": "host=127.0.0.1 port=1 dbname=main"}, http=OPEN)
+    status, _, body = post(weir, {"queries": ["select 1", "select 2"], "mode": mode})
+    assert (status, list(json.loads(body))) == (502, ["error"])
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+def test_a_server_that_dies_amid_its_rows_ends_no_answer_well(door, postgres, accept):
+    weir = door({"max_response": 0})
+    query = "select repeat('x', 3000000) as v from generate_series(1, 1000) /* dying */"
+    client = http.client.HTTPConnection("127.0.0.1", weir.http_port, timeout=PATIENCE)
+    client.request("POST", "/db", json.dumps({"queries": [query]}), {"Accept": accept})
+    stuck = "select count(*) from pg_stat_activity where query like '%dying%' and wait_event = 'ClientWrite'"
+    wait_until(lambda: postgres.sql(stuck).strip() == "1", "a server that waits")
+    postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%dying%' "
+                 "and pid <> pg_backend_pid()")
+    try:
+        body = client.getresponse().read()
+        assert b'"sqlstate":"57P01"' in body[-1000:] or b'"sqlstate":"08006"' in body[-1000:]
+    except (http.client.IncompleteRead, ConnectionError):
+        pass  # in the middle of a row nothing else can be said
+    client.close()
+    assert rows(ask(weir, "select 1 as n")) == [[{"n": 1}]]
+
+
 # ---- NDJSON ------------------------------------------------------------------------------------
 
 
@@ -335,7 +361,7 @@ def test_a_large_answer_takes_no_memory(door):
     most = []
     size, ends, last = stream(weir, body, lambda _: most.append(weir.process.rss_bytes()))
     assert (size > 200_000_000, ends, json.loads(last)) == (True, 200_003, {"end": {"errors": 0}})
-    sanitized = "asan" in pathlib.Path(f"/proc/{weir.process.process.pid}/maps").read_text()
+    sanitized = "asan" in pathlib.Path(f"/proc/{weir.process.pid}/maps").read_text()
     assert max(most) - before <= (48 if sanitized else 2) << 20  # a sanitizer keeps what was freed for a while
 
 
