@@ -334,9 +334,11 @@ static enum err run(struct db *db, const struct who_answer *answer, size_t *at)
     if (queries == NULL)
         return ERR_NO_MEMORY;
     if ((e = find_places(db, answer, queries, at)) == ERR_OK &&
-        (e = write_queries(db, queries, at)) == ERR_OK && db->length > 0)
-        e = errand_start(db->gate->errands, &options, queries, db->length, &errand_events, db,
-                         &db->errand);
+        (e = write_queries(db, queries, at)) == ERR_OK && db->length > 0) {
+        options.queries = queries;
+        options.queries_length = db->length;
+        e = errand_start(db->gate->errands, &options, &errand_events, db, &db->errand);
+    }
     free(queries);
     return e;
 }

@@ -385,7 +385,7 @@ void guest_accept(struct upstream *upstream, uv_stream_t *listener)
     guest->upstream = upstream;
     guest->identity = upstream_first_identity(upstream);
     guest->id = ++door->next_id;
-    guest->since = door_now(door);
+    guest->since = guest->came = door_now(door);
     follow_init(&guest->follow);
     guest->follow.db = upstream->config->url.database;
     list_push_back(&door->guests[GUEST_RESTING], &guest->link);
