@@ -16,7 +16,7 @@ static struct follow_plan own(enum follow_kind kind)
 
 static struct follow_plan patient(bool pings)
 {
-    struct follow_plan plan = own(FOLLOW_PLAIN);
+    struct follow_plan plan = own(FOLLOW_BLOCKING);
 
     plan.note.is_patient = true;
     plan.pings = pings;
@@ -48,7 +48,8 @@ static struct follow_plan share(const struct follow *follow, const struct follow
     return (struct follow_plan){.step = FOLLOW_SHARE, .note = {.count = 1}};
 }
 
-/* Between MULTI and EXEC all but a few are queued by Redis, and happen at EXEC. */
+/* Between MULTI and EXEC all but a few are queued by Redis, and happen at EXEC. But MULTI may have
+ * been refused, and then they happen at once: their replies say which it is. */
 static struct follow_plan see_queued(const struct verb_use *use, const struct follow_where *where)
 {
     switch ((int)use->need) {
@@ -56,6 +57,12 @@ static struct follow_plan see_queued(const struct verb_use *use, const struct fo
         return own(FOLLOW_EXEC);
     case VERB_DISCARD:
         return own(FOLLOW_DISCARD);
+    case VERB_MULTI:
+        return own(FOLLOW_MULTI);
+    case VERB_WATCH:
+        return own(FOLLOW_WATCH);
+    case VERB_UNWATCH:
+        return own(FOLLOW_UNWATCH);
     case VERB_SUBSCRIBE:
     case VERB_UNSUBSCRIBE:
     case VERB_BLIND:
@@ -205,6 +212,9 @@ void follow_heard(struct follow *follow, const struct trunk_note *note, struct s
         break;
     case FOLLOW_UNWATCH:
         follow->is_watching &= !ok;
+        break;
+    case FOLLOW_BLOCKING: /* if CLIENT PAUSE had stopped it, it is still to come (trunk.c) */
+        follow->is_kept |= begins(first, "-UNBLOCKED");
         break;
     case FOLLOW_SELECT:
         if (ok)

@@ -73,6 +73,7 @@ enum follow_kind {
     FOLLOW_DISCARD,
     FOLLOW_WATCH,
     FOLLOW_UNWATCH,
+    FOLLOW_BLOCKING,
     FOLLOW_SELECT,    /* the database is its note's argument, which the caller sets */
     FOLLOW_HELLO,     /* ... the protocol */
     FOLLOW_KIND_COUNT /* the caller's own begin here */

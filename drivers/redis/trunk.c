@@ -76,12 +76,22 @@ static void pop(struct trunk *trunk)
     trunk->entries--;
 }
 
+/* Whether he has a part of what comes now, so that any other word would be in its midst. */
+static bool is_mid_for(const struct trunk *trunk, const void *whom)
+{
+    if (!trunk->mid)
+        return false;
+    if (trunk->resp.kind == '>')
+        return trunk->pushed_to == whom;
+    return trunk->entries > 0 && at(trunk, 0)->whom == whom;
+}
+
 bool trunk_take(struct trunk *trunk, struct trunk_owed *owed, bool *mid)
 {
     if (trunk->entries == 0)
         return false;
     *owed = *at(trunk, 0);
-    *mid = trunk->mid;
+    *mid = is_mid_for(trunk, owed->whom);
     trunk->mid = false;
     trunk->replies -= owed->note.count;
     pop(trunk);
@@ -143,6 +153,7 @@ static enum trunk_found read_push(struct trunk *trunk, struct slice in, struct t
     run->is_mid = !resp_is_between(&trunk->resp);
     if (found == RESP_BROKEN)
         return TRUNK_BROKEN;
+    trunk->mid = !resp_is_between(&trunk->resp);
     return run->length > 0 ? TRUNK_RUN : TRUNK_MORE;
 }
 
@@ -204,8 +215,7 @@ enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_r
 
 bool trunk_forget(struct trunk *trunk, const void *whom)
 {
-    bool was_mid = trunk->mid ? trunk->entries > 0 && at(trunk, 0)->whom == whom
-                              : trunk->pushed_to == whom && !resp_is_between(&trunk->resp);
+    bool was_mid = is_mid_for(trunk, whom);
 
     for (size_t i = 0; i < trunk->entries; i++)
         if (at(trunk, i)->whom == whom)
@@ -217,12 +227,10 @@ bool trunk_forget(struct trunk *trunk, const void *whom)
 
 bool trunk_expire(struct trunk *trunk, uint64_t before, void **whom, uint32_t *count)
 {
-    const void *in_mid = trunk->mid && trunk->entries > 0 ? at(trunk, 0)->whom : NULL;
-
     for (size_t i = 0; i < trunk->entries && at(trunk, i)->since < before; i++) {
         struct trunk_owed *owed = at(trunk, i);
 
-        if (owed->whom == NULL || owed->whom == in_mid || owed->note.is_patient)
+        if (owed->whom == NULL || owed->note.is_patient || is_mid_for(trunk, owed->whom))
             continue;
         *whom = owed->whom;
         *count = owed->note.count;

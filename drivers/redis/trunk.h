@@ -51,7 +51,7 @@ struct trunk {
     size_t size, head, entries; /* size is a power of two */
     size_t replies;             /* owed in all */
     void *pushed_to;            /* whom pushes (RESP3) are for; NULL: there must be none */
-    bool mid;                   /* a part of the next reply has come */
+    bool mid;                   /* a part of the next reply, or of a push, has come */
     uint8_t first[TRUNK_FIRST]; /* the beginning of a reply whose kind is not 0 */
     size_t first_length;
 };
@@ -83,12 +83,12 @@ void trunk_touch(struct trunk *trunk, uint64_t now);
 /* What the bytes at the beginning of in are. TRUNK_MORE: of no use before more has come. */
 enum trunk_found trunk_next(struct trunk *trunk, struct slice in, struct trunk_run *run);
 
-/* What is owed to whom is nobody's from now on. Whether he was in mid-reply, or mid-push. */
+/* What is owed to whom is nobody's from now on. Whether he was in the midst of a reply or push. */
 bool trunk_forget(struct trunk *trunk, const void *whom);
 
 /* The first who has waited since before `before`, and was not forgotten: from now on so many of
- * his replies are nobody's, and he can be told. Not those who are patient, nor a reply that has
- * begun to come, nor who is in the middle of one. False: there is none. */
+ * his replies are nobody's, and he can be told. Not those who are patient, nor who has a part of a
+ * reply: what he is told would be in its midst. False: there is none. */
 bool trunk_expire(struct trunk *trunk, uint64_t before, void **whom, uint32_t *count);
 
 /* Since when the longest owed reply is; UINT64_MAX: none is, or only patient ones. */

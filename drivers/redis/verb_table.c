@@ -216,7 +216,8 @@ static const struct verb_row xinfo_rows[] = {
 /* DEBUG ends the server, restarts it, or sends more than a reply. FLUSHALL and FLUSHDB keep their
  * client waiting in Redis 8, and no other. KEYS is a long reply. MIGRATE waits for another server,
  * and SHUTDOWN for the replicas, before it closes all without a reply. MONITOR, SYNC and PSYNC go
- * on for ever, and some words of REPLCONF have no reply. VSIM has a thread for each of its
+ * on for ever, and some words of REPLCONF have no reply. While a script runs nothing
+ * else is read of its connection, not even what may interrupt it or be told -BUSY. VSIM has a thread for each of its
  * connections. POST and Host: are no commands (processCommand). */
 static const struct verb_row commands[] = {
     {"acl", -2, .need = VERB_SHARED, SUBS(acl_rows)},
@@ -255,18 +256,18 @@ static const struct verb_row commands[] = {
     {"discard", 1, .need = VERB_DISCARD},
     {"dump", 2, .need = VERB_SHARED, .traits = VERB_READS},
     {"echo", 2, .need = VERB_SHARED},
-    {"eval", -3, .need = VERB_SHARED},
-    {"eval_ro", -3, .need = VERB_SHARED, .traits = VERB_READS},
-    {"evalsha", -3, .need = VERB_SHARED},
-    {"evalsha_ro", -3, .need = VERB_SHARED, .traits = VERB_READS},
+    {"eval", -3, .need = VERB_SLOW},
+    {"eval_ro", -3, .need = VERB_SLOW, .traits = VERB_READS},
+    {"evalsha", -3, .need = VERB_SLOW},
+    {"evalsha_ro", -3, .need = VERB_SLOW, .traits = VERB_READS},
     {"exec", 1, .need = VERB_EXEC},
     {"exists", -2, .need = VERB_SHARED, .traits = VERB_READS},
     {"expire", -3, .need = VERB_SHARED},
     {"expireat", -3, .need = VERB_SHARED},
     {"expiretime", 2, .need = VERB_SHARED, .traits = VERB_READS},
     {"failover", -1, .need = VERB_SLOW},
-    {"fcall", -3, .need = VERB_SHARED},
-    {"fcall_ro", -3, .need = VERB_SHARED, .traits = VERB_READS},
+    {"fcall", -3, .need = VERB_SLOW},
+    {"fcall_ro", -3, .need = VERB_SLOW, .traits = VERB_READS},
     {"flushall", -1, .need = VERB_SLOW},
     {"flushdb", -1, .need = VERB_SLOW},
     {"function", -2, .need = VERB_SHARED, SUBS(function_rows)},

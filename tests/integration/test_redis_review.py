@@ -385,11 +385,13 @@ def test_a_link_that_owed_too_much_takes_more_when_it_does_not(redis_server, red
     weir = redis_door(redis_server, stuck_timeout=0, connect_timeout=0, dedicated_idle_timeout=0)
     wires = [RedisWire(weir.port) for _ in range(4)]
     many = 50000
-    slow = request("EVAL", "local t = redis.call('time')[1] + 1; while redis.call('time')[1] - t < 1 do end; return 7", "0")
-    wires[0].send(slow)
+    for wire in wires:
+        wire.ask("ECHO", "x")
+    sleeper = redis_server.wire()
+    sleeper.send(request("DEBUG", "SLEEP", "1.5"))
     for wire in wires:
         wire.send(request("ECHO", "x") * many)
-    assert wires[0].read() == b":7\r\n"
+    assert sleeper.read() == b"+OK\r\n"
     started = time.monotonic()
     for wire in wires:
         for _ in range(many):
@@ -502,3 +504,33 @@ def test_a_gentle_end_is_in_time_for_all(redis_server, redis_door, redis_wire):
     assert redis_server.ask("EXISTS", "k", "n") == b":0\r\n"
     for wire in some.values():
         wire.closes()
+
+
+@pytest.mark.parametrize("before", ["", "GET k", "MULTI;EXEC"])
+@pytest.mark.parametrize("command", ["BLPOP q 0", "MONITOR"])
+def test_who_has_gone_takes_nothing_from_others(redis_server, redis_door, redis_wire, before, command):
+    weir = redis_door(redis_server, max_dedicated=1, wait_timeout=0)
+    holder, leaver = redis_wire(weir), redis_wire(weir)
+    assert holder.ask("MULTI") == b"+OK\r\n"
+    leaver.send(*(request(*words.split()) for words in before.split(";") if words), request(*command.split()))
+    wait_until(lambda: weir.metrics()['weir_redis_waiting_clients{upstream="main"}'] == 1, "a client that waits")
+    leaver.socket.shutdown(socket.SHUT_WR)
+    if command == "BLPOP q 0" and "MULTI" not in before:
+        leaver.closes()
+    assert holder.ask("DISCARD") == b"+OK\r\n"
+    leaver.closes()
+    assert holder.pipeline(("RPUSH", "q", "x"), ("LPOP", "q")) == [b":1\r\n", b"$1\r\nx\r\n"]
+    assert holder.pipeline(("MULTI",), ("PING",), ("EXEC",))[-1] == b"*1\r\n+PONG\r\n", "the link is free"
+
+
+def test_clients_begin_in_the_url_s_database(redis_server, redis_door, redis_wire):
+    weir = redis_door(redis_server, address=f"redis://127.0.0.1:{redis_server.port}/5")
+    wire = redis_wire(weir)
+    answers = wire.pipeline(("SET", "k", "v"), ("MULTI",), ("GET", "k"), ("EXEC",), ("SELECT", "0"), ("GET", "k"), ("RESET",),
+                            ("GET", "k"), ("SET", "large", b"x" * 100000))
+    assert answers == [b"+OK\r\n", b"+OK\r\n", b"+QUEUED\r\n", b"*1\r\n$1\r\nv\r\n", b"+OK\r\n", b"$-1\r\n", b"+RESET\r\n",
+                       b"$1\r\nv\r\n", b"+OK\r\n"]
+    with redis_server.wire() as past:
+        assert past.ask("DBSIZE") == b":0\r\n"
+        past.ask("SELECT", "5")
+        assert past.ask("DBSIZE") == b":2\r\n"

@@ -81,12 +81,19 @@ static void is_doubtful(const char *line)
 Test(redis_command, what_leaves_nothing_behind_is_shared)
 {
     ALL_NEED(VERB_SHARED, "get k", "SET k v ex 10", "mget a b c d e f g h i j k", "PING", "dbsize",
-             "eval 'return 1' 0", "Fcall f 0", "sort l store d", "georadius g 1 1 1 m store d",
-             "publish c m", "spublish c m", "object encoding k", "object help", "client list",
-             "client info", "config get *", "info", "swapdb 0 1", "copy a b db 3",
-             "georadiusbymember_ro g m 1 m", "georadiusbymember g m 1 m", "restore-asking k 0 v",
-             "script load x", "function load x", "pubsub channels", "hpexpire k 1 fields 1 f",
-             "cluster info", "acl whoami", "command count", "memory usage k", "xgroup help");
+             "sort l store d", "georadius g 1 1 1 m store d", "publish c m", "spublish c m",
+             "object encoding k", "object help", "client list", "client info", "config get *",
+             "info", "swapdb 0 1", "copy a b db 3", "georadiusbymember_ro g m 1 m",
+             "georadiusbymember g m 1 m", "restore-asking k 0 v", "script load x",
+             "function load x", "pubsub channels", "hpexpire k 1 fields 1 f", "cluster info",
+             "acl whoami", "command count", "memory usage k", "xgroup help");
+}
+
+Test(redis_command, a_script_runs_where_nobody_waits_behind_it)
+{
+    ALL_NEED(VERB_SLOW, "eval 'return 1' 0", "EVALSHA x 0", "eval_ro x 0", "evalsha_ro x 0",
+             "Fcall f 0", "fcall_ro f 0");
+    cr_assert_not(classify("eval 'return 1' 0", 0).leaves_doubt);
 }
 
 Test(redis_command, what_only_reads_is_said_as_redis_says_it)

@@ -209,6 +209,65 @@ Test(redis_follow, a_multi_that_was_refused_is_none)
     cr_assert_not(has_own);
 }
 
+Test(redis_follow, behind_a_multi_that_was_refused_a_watch_is_one)
+{
+    SENDS("MULTI", "o");
+    SENDS("WATCH a", "o");
+    SENDS("DISCARD", "o");
+    redis_answers("-NOPERM no\r\n");
+    redis_answers("+OK\r\n");
+    redis_answers("-ERR DISCARD without MULTI\r\n");
+    cr_assert(has_own);
+    SENDS("UNWATCH", "o");
+    redis_answers("+OK\r\n");
+    cr_assert_not(has_own);
+}
+
+Test(redis_follow, behind_a_multi_that_was_refused_an_unwatch_is_one)
+{
+    SENDS("WATCH a", "o");
+    SENDS("MULTI", "o");
+    SENDS("UNWATCH", "o");
+    redis_answers("+OK\r\n");
+    redis_answers("-NOPERM no\r\n");
+    redis_answers("+OK\r\n");
+    cr_assert_not(has_own);
+}
+
+Test(redis_follow, behind_a_multi_that_was_refused_another_may_not_be)
+{
+    SENDS("MULTI", "o");
+    SENDS("MULTI", "o");
+    redis_answers("-NOPERM no\r\n");
+    redis_answers("+OK\r\n");
+    cr_assert(has_own);
+    SENDS("GET a", "o");
+}
+
+Test(redis_follow, what_is_queued_by_redis_has_not_happened)
+{
+    SENDS("WATCH a", "o");
+    SENDS("MULTI", "o");
+    SENDS("UNWATCH", "o");
+    redis_answers("+OK\r\n");
+    redis_answers("+OK\r\n");
+    redis_answers("+QUEUED\r\n");
+    SENDS("WATCH b", "o");
+    redis_answers("-ERR WATCH inside MULTI is not allowed\r\n");
+    SENDS("DISCARD", "o");
+    redis_answers("+OK\r\n");
+    cr_assert_not(has_own);
+}
+
+/* CLIENT UNBLOCK of what CLIENT PAUSE has stopped: then the command itself is still to come. */
+Test(redis_follow, what_was_unblocked_by_another_is_not_lent_to_others)
+{
+    SENDS("BLPOP q 0", "o");
+    redis_answers("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+    cr_assert(has_own);
+    SENDS("GET a", "o");
+}
+
 Test(redis_follow, a_second_multi_inside_the_first_ends_nothing)
 {
     SENDS("MULTI", "o");

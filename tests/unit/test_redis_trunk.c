@@ -203,6 +203,28 @@ Test(redis_trunk, pushes_go_to_whom_they_are_for_and_are_no_replies)
     }
 }
 
+Test(redis_trunk, who_has_had_a_part_of_a_push_cannot_be_told_anything_else)
+{
+    struct trunk_owed owed;
+    bool mid;
+
+    trunk.pushed_to = ana;
+    owe(ana, 1);
+    redis_sends("+OK\r\n>2\r\n+inval", 99);
+    cr_assert(trunk.mid);
+    redis_sends("idate\r\n*0\r\n", 99);
+    cr_assert_not(trunk.mid);
+    redis_sends(">2\r\n+invalidate\r\n", 99);
+    owe(ana, 1);
+    cr_assert(trunk.mid);
+    cr_assert(trunk_take(&trunk, &owed, &mid));
+    cr_assert(mid);
+    owe(bob, 1);
+    redis_sends("*0\r\n>1\r\n", 99);
+    cr_assert_not(trunk_forget(&trunk, bob));
+    cr_assert(trunk_forget(&trunk, ana));
+}
+
 Test(redis_trunk, of_a_reply_of_interest_the_beginning_is_known_when_it_ends)
 {
     for (size_t piece = 1; piece < 20; begin(), piece++) {

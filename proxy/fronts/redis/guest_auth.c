@@ -122,7 +122,7 @@ void guest_auth_hear(struct guest *guest, struct slice first)
         believe(guest, upstream_identity(guest->upstream, of(&claim->name), of(&claim->password)));
         return;
     }
-    guest_read_error(first, reply);
+    guest_hear_error(first, reply);
     refuse(guest, reply);
 }
 

@@ -8,7 +8,7 @@ enum { CALM = 64 };
 /* ---- its own line ------------------------------------------------------------------------ */
 
 /* Nothing is owed: the line goes back if nothing is left in it. */
-static void leave_own(struct guest *guest)
+void guest_hear_no_more(struct guest *guest)
 {
     struct line *line = guest->own.line;
     enum pool_leftovers left = POOL_LEFT_NOTHING;
@@ -39,12 +39,12 @@ static void hear_ours(struct guest *guest, const struct trunk_run *run)
         guest_due(guest);
         return;
     }
-    guest_read_error(run->first, words);
+    guest_hear_error(run->first, words);
     dedicated_leave(guest, POOL_LEFT_UNKNOWN);
     guest_refused(guest, ERR_NO_DATABASE, "", words);
 }
 
-void guest_read_error(struct slice first, char words[TRUNK_FIRST])
+void guest_hear_error(struct slice first, char words[TRUNK_FIRST])
 {
     memcpy(words, first.at + 1, first.length - 1);
     words[first.length - 1] = '\0';
@@ -59,6 +59,7 @@ static void weigh(struct guest *guest, const struct trunk_run *run)
 
     if (run->whole > 1) { /* more than one in a buffer: none of them is large */
         guest->reply_bytes = 0;
+        guest->is_heavy = guest->is_heavy && run->whole < CALM;
         return;
     }
     guest->reply_bytes += (uint32_t)run->length;
@@ -105,18 +106,20 @@ static void end_replies(struct guest *guest, const struct trunk_run *run)
         guest_subscribe_speak(guest);
     if (run->note.kind == FOLLOW_SELECT && guest->own.line != NULL)
         guest->own.line->db = guest->follow.db;
+    if (run->note.kind == FOLLOW_SELECT || run->note.kind == FOLLOW_HELLO)
+        shared_join(NULL, guest); /* what it shares from now on, it shares elsewhere */
     if (guest->owed == 1 && guest->pass != NULL) /* what is on its way may go on, or not */
         guest_due(guest);
     if (guest->owed > 0)
         return;
     guest->is_blocked = false;
-    leave_own(guest);
+    guest_hear_no_more(guest);
     if (guest->has_rest)
         guest_due(guest);
     guest_settle(guest);
 }
 
-void guest_tell(struct guest *guest, struct slice bytes)
+void guest_hear_message(struct guest *guest, struct slice bytes)
 {
     if (!guest->is_mid) {
         guest_write(guest, bytes);
@@ -127,7 +130,7 @@ void guest_tell(struct guest *guest, struct slice bytes)
         guest_end(guest, err_text(ERR_NO_MEMORY));
 }
 
-size_t guest_queued(const struct guest *guest)
+size_t guest_hear_queued(const struct guest *guest)
 {
     return stream_queued(&guest->stream) + guest->held.length;
 }
@@ -158,6 +161,8 @@ void guest_hear(struct guest *guest, const struct trunk_run *run, struct slice b
     write_replies(guest, run, bytes);
     if (!run->is_push)
         weigh(guest, run);
+    if (run->is_push && run->whole > 0 && guest->has_rest)
+        guest_due(guest); /* what was to be answered here has waited for its end */
     if (!has_room(guest, run) || run->is_push || run->whole == 0)
         return;
     end_replies(guest, run);
@@ -219,6 +224,7 @@ void guest_hear_own_lost(struct guest *guest, struct line *line, enum err e, con
     answer_lost(guest, guest->owed, e, why);
     guest->owed = 0;
     guest->is_blocked = guest->has_doubt = guest->is_moving = false;
+    guest->outlives_reset = false;
     if (!free) {
         guest_leave(guest);
         return;

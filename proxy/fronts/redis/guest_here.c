@@ -247,7 +247,7 @@ static void reset(struct guest *guest)
     if (guest->own.line != NULL)
         dedicated_leave(guest, POOL_LEFT_UNKNOWN);
     guest_subscribe_end(guest);
-    guest->has_doubt = guest->is_heavy = false;
+    guest->has_doubt = guest->outlives_reset = guest->is_heavy = false;
     guest->identity = upstream_first_identity(guest->upstream);
     shared_join(NULL, guest);
     follow_init(&guest->follow);

@@ -48,15 +48,18 @@ bool guest_is_waiting(const struct guest *guest);
 bool guest_is_going(const struct guest *guest);
 
 /* An error of Redis in its words, without what is around them. */
-void guest_read_error(struct slice first, char words[TRUNK_FIRST]);
+void guest_hear_error(struct slice first, char words[TRUNK_FIRST]);
 
 /* Bytes for the client. guest_answer: of a request that is not passed on. */
 void guest_write(struct guest *guest, struct slice bytes);
 void guest_answer(struct guest *guest, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* A message: behind the reply that is on its way. What waits to be sent, messages included. */
-void guest_tell(struct guest *guest, struct slice bytes);
-size_t guest_queued(const struct guest *guest);
+void guest_hear_message(struct guest *guest, struct slice bytes);
+
+/* Nothing is owed: its own line goes back if nothing is left in it. */
+void guest_hear_no_more(struct guest *guest);
+size_t guest_hear_queued(const struct guest *guest);
 
 /* Without a word: something it relies on has ended. */
 void guest_end(struct guest *guest, const char *why);

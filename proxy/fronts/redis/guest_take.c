@@ -205,10 +205,6 @@ static size_t send_own(struct guest *guest, const struct sight *sight, struct sl
     const struct bytes *spare = &guest->door->spare;
     struct slice bytes = {in.at, sight->request.length};
 
-    if (guest->has_ended && sight->plan.note.is_patient) {
-        guest_close(guest); /* it does not wait any more, and would take what others wait for */
-        return 0;
-    }
     guest->will_block = sight->plan.note.is_patient;
     if (!has_own(guest) || line_queued(guest->own.line) > GUEST_MOST_QUEUED || !is_in_place(guest))
         return 0;
@@ -279,6 +275,8 @@ static size_t pass_on(struct guest *guest, struct slice in)
         watch_own(guest);
         free(guest->pass);
         guest->pass = NULL;
+        if (guest->owed == 0) /* it was answered before it had ended */
+            guest_hear_no_more(guest);
     }
     return used;
 }
@@ -346,6 +344,15 @@ static bool may_go_blind(struct guest *guest)
     return true;
 }
 
+/* Who has gone does not need what may never end, and would take it from somebody else. */
+static bool is_worth_it(struct guest *guest, const struct follow_plan *plan)
+{
+    if (!guest->has_ended || !(plan->note.is_patient || plan->goes_blind))
+        return true;
+    guest_leave(guest);
+    return false;
+}
+
 static int32_t number_of(const struct request *request)
 {
     int32_t number = 0;
@@ -373,7 +380,7 @@ static size_t do_one(struct taking *taking, struct sight *sight, struct slice in
         return 0;
     switch (sight->plan.step) {
     case FOLLOW_OWN:
-        if (sight->plan.goes_blind && !may_go_blind(guest))
+        if (!is_worth_it(guest, &sight->plan) || (sight->plan.goes_blind && !may_go_blind(guest)))
             return 0;
         return sight->is_large ? begin_large(guest, sight) : send_own(guest, sight, in);
     case FOLLOW_HERE:
@@ -414,7 +421,7 @@ static size_t take_request(struct taking *taking, struct sight *sight, struct sl
 {
     struct guest *guest = taking->guest;
     struct follow_where where = {
-        .is_owed = guest->owed + taking->count > 0,
+        .is_owed = guest->owed + taking->count > 0 || guest->is_mid,
         .has_own = guest->own.line != NULL,
         .is_large = sight->is_large,
         .is_heavy = guest->is_heavy,
