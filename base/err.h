@@ -46,6 +46,7 @@
     X(ERR_MESSAGE_TOO_LONG,   "08P01",  "ERR",    408,  "half a message, and then nothing (client_message_timeout)") \
     X(ERR_NOTIFICATIONS,      "53400",  "ERR",    503,  "notifications were not taken in time (max_queued_notifications)") \
     X(ERR_IN_BLOCK,           "08P01",  "ERR",    400,  "transaction blocks not allowed in statement pooling mode") \
+    X(ERR_TRANSACTION_ENDED,  "25P01",  "ERR",    400,  "a query has ended the transaction, and nothing behind it was executed") \
     X(ERR_CANCELED,           "57014",  "ERR",    499,  "canceling statement due to user request")              \
     X(ERR_KILLED,             "57P01",  "ERR",    503,  "admin forced disconnect")                              \
     X(ERR_SHUTTING_DOWN,      "57P01",  "ERR",    503,  "terminating connection: weir is shutting down")        \

@@ -243,6 +243,7 @@ static int print_settings(FILE *out, FILE *errors)
         {"[redis]", &config_redis_table},
         {"[redis]: an upstream, behind its URL", &config_redis_upstream_table},
         {"[http]", &config_http_table},
+        {"[http]: a token, behind its secret", &config_http_token_table},
     };
     struct bytes text = {0};
 

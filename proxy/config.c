@@ -10,10 +10,8 @@
 
 #define DATABASE(field) offsetof(struct config_database, field)
 #define USER(field)     offsetof(struct config_user, field)
-#define HTTP(field)     offsetof(struct config_http, field)
 #define NOT_YET         OPTION_NOWHERE
 #define LIVE            OPTION_LIVE
-#define START           OPTION_AT_START
 #define COUNT           OPTION_COUNT(0, OPTION_ANY)
 #define POOL_MODE       OPTION_WORD(SETTINGS_POOL_MODES)
 #define SESSION_STATE   OPTION_WORD(SETTINGS_SESSION_STATES)
@@ -60,17 +58,11 @@ static const struct option_row user_rows[] = {
     {"session_state",               SESSION_STATE,  USER(session_state),               NULL, LIVE, "In place of the database's session_state."},
     {"transaction_timeout",         OPTION_SECONDS, NOT_YET,                           NULL, LIVE, "In place of transaction_timeout for all."},
 };
-
-static const struct option_row http_rows[] = {
-    {"listen_addr", OPTION_STRING,          HTTP(listen_addr), "127.0.0.1", START, "The address to listen on for HTTP."},
-    {"listen_port", OPTION_COUNT(0, 65535), HTTP(listen_port), "8080",      START, "The port of HTTP; 0: no HTTP."},
-};
 /* clang-format on */
 
 const struct option_table config_database_table = {database_rows, COUNT_OF(database_rows),
                                                    "key of a database"};
 const struct option_table config_user_table = {user_rows, COUNT_OF(user_rows), "key of a user"};
-const struct option_table config_http_table = {http_rows, COUNT_OF(http_rows), "setting of [http]"};
 
 /* ---- databases and users ----------------------------------------------------------------- */
 
@@ -186,7 +178,7 @@ static void take_setting(struct config *config, struct ini_entry *entry,
 
 static void take_http(struct config *config, struct ini_entry *entry, struct mistake_list *mistakes)
 {
-    option_assign(&config_http_table, &config->http, entry->key, entry->value, mistakes);
+    config_http_take(&config->http, entry, mistakes);
 }
 
 static void take_redis(struct config *config, struct ini_entry *entry,
@@ -284,7 +276,7 @@ static struct config *create(struct mistake_list *mistakes)
         return NULL;
     }
     option_reset(&settings_table, &config->settings, mistakes);
-    option_reset(&config_http_table, &config->http, mistakes);
+    config_http_init(&config->http, mistakes);
     config_redis_init(&config->redis, mistakes);
     return config;
 }
@@ -300,7 +292,7 @@ void config_destroy(struct config *config)
     while ((named = named_take_first(&config->users)) != NULL)
         destroy_user(CONTAINER_OF(named, struct config_user, named));
     option_free(&settings_table, &config->settings);
-    option_free(&config_http_table, &config->http);
+    config_http_fini(&config->http);
     config_redis_fini(&config->redis);
     userlist_destroy(config->userlist);
     free(config);
@@ -371,6 +363,8 @@ static enum err finish(struct config *made, struct config **config, struct mista
     mistakes->at = place;
     if (!mistakes->text.failed)
         finish_redis(made, mistakes);
+    if (!mistakes->text.failed)
+        config_http_finish(made, mistakes);
     e = mistake_verdict(mistakes);
     if (e == ERR_OK)
         *config = made;
@@ -490,6 +484,7 @@ enum err config_from_urls(const struct config_urls *urls, struct config **config
     if (urls->redis != NULL)
         config_redis_serve(&made->redis, urls->redis, urls->redis_listen, urls->auth_file != NULL,
                            mistakes);
+    made->http.open = urls->auth_file == NULL; /* and read_address sees that it is loopback */
     listen_for_http(made, urls, mistakes);
     mistakes->at = (struct mistake_place){0};
     return finish(made, config, mistakes);

@@ -24,6 +24,7 @@
 #include "base/contract.h"
 #include "base/err.h"
 #include "base/mistake.h"
+#include "proxy/config_http.h"
 #include "proxy/config_redis.h"
 #include "proxy/named.h"
 #include "proxy/settings.h"
@@ -53,11 +54,6 @@ struct config_user {
     uint64_t query_wait_timeout_ms;
 };
 
-struct config_http {
-    char *listen_addr;
-    uint64_t listen_port; /* 0: off */
-};
-
 struct config {
     struct settings settings;
     struct config_http http;
@@ -77,7 +73,7 @@ struct config_rules {
 };
 
 /* The tables of keys, for documentation; [weir] has settings_table. */
-extern const struct option_table config_database_table, config_user_table, config_http_table;
+extern const struct option_table config_database_table, config_user_table;
 
 /* Gives a config on ERR_OK; ERR_CONFIG and ERR_NO_MEMORY are told by mistakes, too. */
 enum err config_load(const char *path, struct config **config,

@@ -17,7 +17,8 @@ static void raise_descriptor_limit(struct log *log, const struct config *config)
     bool has_redis = config_redis_is_served(&config->redis);
     uint64_t postgres = config_serves_postgres(config) ? config->settings.max_client_conn : 0;
     uint64_t redis = has_redis ? config->redis.max_clients : 0;
-    unsigned long long wanted = postgres + redis;
+    uint64_t http = config->http.listen_port > 0 ? config->http.max_connections : 0;
+    unsigned long long wanted = postgres + redis + http;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -25,11 +26,11 @@ static void raise_descriptor_limit(struct log *log, const struct config *config)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < wanted + 100)
-        log_write(log, LOG_LEVEL_WARNING, NULL, "%s is %llu, but only %llu descriptors are allowed",
-                  !has_redis      ? "max_client_conn"
-                  : postgres == 0 ? "max_clients"
-                                  : "max_client_conn and max_clients together",
-                  wanted, (unsigned long long)limit.rlim_cur);
+        log_write(log, LOG_LEVEL_WARNING, NULL,
+                  "max_client_conn%s%s %s %llu, but only %llu descriptors are allowed",
+                  has_redis ? ", max_clients" : "", http > 0 ? ", max_connections" : "",
+                  has_redis || http > 0 ? "are together" : "is", wanted,
+                  (unsigned long long)limit.rlim_cur);
 }
 
 static bool become_user(const char *name, struct log *log)

@@ -250,13 +250,16 @@ static void render_process_gauge(struct bytes *out, const struct row *row,
 static void render_process_states(struct bytes *out, const struct row *row,
                                   const struct scrape *scrape)
 {
-    const struct metrics_states *first = &scrape->views[0].clients;
+    const struct metrics_states *first = field(&scrape->views[0], row->at);
 
     for (size_t state = 0; state < first->length; state++) {
         uint64_t value = 0;
 
-        for (size_t i = 0; i < scrape->views_length; i++)
-            value += scrape->views[i].clients.counts[state];
+        for (size_t i = 0; i < scrape->views_length; i++) {
+            const struct metrics_states *states = field(&scrape->views[i], row->at);
+
+            value += states->counts[state];
+        }
         sample(out, row, METRIC_LABELS({"state", first->names[state]}), value);
     }
 }
@@ -279,10 +282,20 @@ static const struct row rows[] = {
     METRICS_PROCESS_GAUGES(X)
 #undef X
     {"weir_clients", "Clients by what they are doing.", "state", METRIC_GAUGE, PROGRAM,
-     render_process_states, 0, ADDED, NUMBER},
+     render_process_states, offsetof(struct metrics_view, clients), ADDED, NUMBER},
 #define X(field, name, what) \
     {name, what, "", METRIC_COUNTER, PROGRAM, render_process_counter, offsetof(struct metrics_process, field), ADDED, NUMBER},
     METRICS_PROCESS_COUNTERS(X)
+#undef X
+    {"weir_http_connections", "HTTP connections by what they are doing.", "state", METRIC_GAUGE, PROGRAM,
+     render_process_states, offsetof(struct metrics_view, http.connections), ADDED, NUMBER},
+#define X(field, how, unit, name, what) \
+    {name, what, "", METRIC_GAUGE, PROGRAM, render_process_gauge, offsetof(struct metrics_view, http.field), how, unit},
+    METRICS_HTTP_GAUGES(X)
+#undef X
+#define X(field, name, what) \
+    {name, what, "", METRIC_COUNTER, PROGRAM, render_process_gauge, offsetof(struct metrics_view, http.counted.field), ADDED, NUMBER},
+    METRICS_HTTP_COUNTERS(X)
 #undef X
     {"weir_pool_clients", "Clients of the pool by what they are doing.", "database, user, state", METRIC_GAUGE, POOL,
      STATES(metrics_pool_view, clients)},

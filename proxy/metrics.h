@@ -96,6 +96,22 @@
     X(subscriptions,     ADDED, NUMBER, "weir_redis_subscriptions",         "Channels and patterns that clients are subscribed to, each client's counted.") \
     X(max_dedicated,     MOST,  NUMBER, "weir_redis_dedicated_links_limit", "How many links of their own clients of one user may have (max_dedicated).")
 
+/* The HTTP door. No labels. */
+#define METRICS_HTTP_COUNTERS(X) \
+    X(accepted,    "weir_http_connections_accepted_total", "HTTP connections accepted.") \
+    X(turned_away, "weir_http_connections_rejected_total", "HTTP connections rejected because of max_connections.") \
+    X(requests,    "weir_http_requests_total",             "HTTP requests that a page was asked with.") \
+    X(refused,     "weir_http_requests_refused_total",     "HTTP requests answered with an error before any page was asked.") \
+    X(too_large,   "weir_http_requests_too_large_total",   "HTTP requests of those that were too long: max_header_size, max_buffered, or what their page takes.") \
+    X(too_late,    "weir_http_timeouts_total",             "HTTP connections ended because their client was too slow.") \
+    X(gone,        "weir_http_clients_gone_total",         "HTTP clients that hung up while their request was worked on.") \
+    X(bytes_in,    "weir_http_received_bytes_total",       "Bytes that HTTP clients sent.") \
+    X(bytes_out,   "weir_http_sent_bytes_total",           "Bytes sent to HTTP clients.")
+
+#define METRICS_HTTP_GAUGES(X) \
+    X(buffered,        ADDED, NUMBER, "weir_http_buffered_bytes",    "Bytes of the bodies of HTTP requests that are being read or worked on.") \
+    X(max_connections, MOST,  NUMBER, "weir_http_connections_limit", "How many HTTP connections there may be (max_connections).")
+
 /* The whole program. No labels. */
 #define METRICS_PROCESS_COUNTERS(X) \
     X(accepted,              "weir_connections_accepted_total",       "Client connections accepted.") \
@@ -136,6 +152,12 @@ struct metrics_redis {
 #undef X
 };
 
+struct metrics_http {
+#define X(field, ...) uint64_t field;
+    METRICS_HTTP_COUNTERS(X)
+#undef X
+};
+
 struct metrics_process {
 #define X(field, ...) uint64_t field;
     METRICS_PROCESS_COUNTERS(X)
@@ -169,6 +191,14 @@ struct metrics_redis_view {
 #undef X
 };
 
+struct metrics_http_view {
+    struct metrics_http counted;
+    struct metrics_states connections;
+#define X(field, ...) uint64_t field;
+    METRICS_HTTP_GAUGES(X)
+#undef X
+};
+
 struct metrics_view {
     const char *version;
     const struct metrics_process *counted;
@@ -177,6 +207,7 @@ struct metrics_view {
     size_t pools_length;
     const struct metrics_redis_view *upstreams;
     size_t upstreams_length;
+    struct metrics_http_view http;
 #define X(field, ...) uint64_t field;
     METRICS_PROCESS_GAUGES(X)
 #undef X

@@ -4,27 +4,27 @@
 #include "proxy/show_parts.h"
 
 /* A database or a user, and what it has. */
-struct tally {
+struct database_sum {
     const char *name;
     size_t servers, clients;
 };
 
 struct tallies {
-    struct tally *all; /* by name, each once */
+    struct database_sum *all; /* by name, each once */
     size_t length, size;
     bool failed;
 };
 
 static int compare(const void *a, const void *b)
 {
-    return strcmp(((const struct tally *)a)->name, ((const struct tally *)b)->name);
+    return strcmp(((const struct database_sum *)a)->name, ((const struct database_sum *)b)->name);
 }
 
 static void add(struct tallies *tallies, const char *name)
 {
     if (tallies->length == tallies->size) {
         size_t size = tallies->size > 0 ? tallies->size * 2 : 64;
-        struct tally *all = realloc(tallies->all, size * sizeof(*all));
+        struct database_sum *all = realloc(tallies->all, size * sizeof(*all));
 
         if (all == NULL) {
             tallies->failed = true;
@@ -33,7 +33,7 @@ static void add(struct tallies *tallies, const char *name)
         tallies->all = all;
         tallies->size = size;
     }
-    tallies->all[tallies->length++] = (struct tally){.name = name};
+    tallies->all[tallies->length++] = (struct database_sum){.name = name};
 }
 
 static void sort(struct tallies *tallies)
@@ -49,9 +49,9 @@ static void sort(struct tallies *tallies)
     tallies->length = length;
 }
 
-static struct tally *find(const struct tallies *tallies, const char *name)
+static struct database_sum *find(const struct tallies *tallies, const char *name)
 {
-    struct tally wanted = {.name = name};
+    struct database_sum wanted = {.name = name};
 
     if (tallies->length == 0)
         return NULL;
@@ -86,7 +86,7 @@ static void gather_databases(const struct worker *worker, struct tallies *databa
 static void count_by_database(const struct worker *worker, struct tallies *databases)
 {
     const struct front *front = &worker->front;
-    struct tally *found;
+    struct database_sum *found;
 
     for (const struct broker_place *place = worker->broker.places; place; place = place->hh.next)
         if ((found = find(databases, place->terms.database)) != NULL)
@@ -108,7 +108,7 @@ static void count_by_database(const struct worker *worker, struct tallies *datab
 }
 
 /* What is the same for all but the console: no pool has a reserve, no database its own limits. */
-static void write_rest(const struct tally *tally, struct console_rows *rows)
+static void write_rest(const struct database_sum *tally, struct console_rows *rows)
 {
     console_rows_number(rows, 0); /* no limit */
     console_rows_number(rows, tally->servers);
@@ -151,7 +151,7 @@ static void write_conninfo(const struct config_database *entry, struct console_r
     console_rows_text(rows, user);
 }
 
-static void write_database(const struct worker *worker, const struct tally *tally,
+static void write_database(const struct worker *worker, const struct database_sum *tally,
                            struct console_rows *rows)
 {
     const struct config_database *entry = config_find_database(worker->config, tally->name);
@@ -172,7 +172,7 @@ static void write_database(const struct worker *worker, const struct tally *tall
     write_rest(tally, rows);
 }
 
-static void write_console(const struct worker *worker, const struct tally *tally,
+static void write_console(const struct worker *worker, const struct database_sum *tally,
                           struct console_rows *rows)
 {
     console_rows_text(rows, SHOW_CONSOLE);
@@ -236,7 +236,7 @@ static void gather_users(const struct worker *worker, struct tallies *users)
 static void count_by_user(const struct worker *worker, struct tallies *users)
 {
     const struct front *front = &worker->front;
-    struct tally *found;
+    struct database_sum *found;
 
     for (const struct broker_place *place = worker->broker.places; place; place = place->hh.next)
         if ((found = find(users, place->terms.user)) != NULL)
@@ -266,7 +266,7 @@ static void write_size(uint64_t size, struct console_rows *rows)
     console_rows_text(rows, text);
 }
 
-static void write_user(const struct worker *worker, const struct tally *tally,
+static void write_user(const struct worker *worker, const struct database_sum *tally,
                        struct console_rows *rows)
 {
     const struct config_user *user = config_find_user_settings(worker->config, tally->name);

@@ -217,7 +217,8 @@ static const char *replication_of(const struct session *session)
 
 static uint64_t last_request(const struct session *session, const struct look *look)
 {
-    uint64_t last = session->asked_us > session->query_us ? session->asked_us : session->query_us;
+    uint64_t last = session->tally.asked_us > session->tally.query_us ? session->tally.asked_us
+                                                                      : session->tally.query_us;
 
     return last > 0 ? look->wall_us - (look->fine_us - last)
                     : wall_of_ms(look, (uint64_t)session->came_s * 1000);

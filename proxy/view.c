@@ -21,6 +21,7 @@ static uint64_t open_descriptors(void)
 
 void view_render(const struct worker *worker, struct bytes *out)
 {
+    size_t http[HTTP_STATE_COUNT];
     struct hub_counts heard = hub_count(&worker->hub);
     struct view_pools pools;
     struct view_redis redis;
@@ -36,6 +37,7 @@ void view_render(const struct worker *worker, struct bytes *out)
         .start_time = worker->started_us,
     };
 
+    http_view(&worker->http, http, &view.http);
     if (view_pools_init(&pools, worker) != ERR_OK)
         out->failed = true;
     if (view_redis_init(&redis, &worker->door) != ERR_OK)

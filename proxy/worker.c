@@ -7,7 +7,7 @@
 #include "proxy/address.h"
 #include "proxy/admin.h"
 #include "proxy/fronts/postgres/subscriptions.h"
-#include "proxy/view.h"
+#include "proxy/routes.h"
 
 enum {
     MOST_CANCELS = 2, /* at a time, of the four threads libuv has */
@@ -32,6 +32,13 @@ static void on_http_closed(struct http *http)
     (void)http;
 }
 
+static void stop_http(struct worker *worker)
+{
+    if (worker->http_is_open)
+        http_close(&worker->http, on_http_closed);
+    worker->http_is_open = false;
+}
+
 static void close_everything(struct worker *worker)
 {
     if (worker->closed)
@@ -43,8 +50,6 @@ static void close_everything(struct worker *worker)
         signal(signal_numbers[i], SIG_IGN); /* who is impatient now would only spoil the end */
     }
     uv_close((uv_handle_t *)&worker->between, NULL);
-    if (worker->http_is_open)
-        http_close(&worker->http, on_http_closed);
 }
 
 static void enter(struct worker *worker, enum worker_phase phase, uint64_t limit_ms)
@@ -62,6 +67,8 @@ static void stop(struct worker *worker)
     listener_close_all(&worker->listeners);
     front_stop(&worker->front);
     door_stop(&worker->door);
+    stop_http(worker);
+    errand_home_stop(&worker->errands);
     hub_stop(&worker->hub);
     broker_retire(&worker->broker);
 }
@@ -83,6 +90,8 @@ static void drain(struct worker *worker)
     listener_close_all(&worker->listeners);
     front_drain(&worker->front);
     door_drain(&worker->door);
+    if (worker->http_is_open)
+        http_drain(&worker->http);
 }
 
 /* Once a turn of the loop. While the end is near: is it here? */
@@ -93,7 +102,8 @@ static void on_between(uv_prepare_t *between)
     worker->metrics.loop_turns++;
     door_turn(&worker->door);
     if (worker->phase == WORKER_RUNNING || !front_is_drained(&worker->front) ||
-        !door_is_empty(&worker->door))
+        !door_is_empty(&worker->door) || http_working(&worker->http) > 0 ||
+        worker->errands.errands.length > 0)
         return;
     if (worker->phase != WORKER_STOPPING)
         stop(worker);
@@ -183,6 +193,7 @@ static void on_tick(void *owner, uint64_t now)
     hub_tick(&worker->hub, now);
     front_tick(&worker->front, now);
     door_tick(&worker->door, now);
+    errand_home_tick(&worker->errands, now);
     if (now >= worker->phase_ends)
         end_phase(worker);
     else
@@ -201,11 +212,6 @@ static void on_canceled(void *owner, const struct backend *backend)
     struct worker *worker = owner;
 
     front_canceled(&worker->front, backend);
-}
-
-static void render(void *context, struct bytes *out)
-{
-    view_render(context, out);
 }
 
 /* ---- setting up -------------------------------------------------------------------------- */
@@ -333,6 +339,7 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
     worker->broker.owner = worker;
     worker->broker.canceled = on_canceled;
     terms_init(&worker->terms, config, &worker->broker);
+    errand_home_init(&worker->errands, &worker->broker);
     set_up_hub(worker);
     set_up_signals(worker);
     if ((e = set_up_front(worker)) != ERR_OK)
@@ -373,22 +380,46 @@ static enum err listen_unix(struct worker *worker, char why[256])
     return e;
 }
 
+/* A timeout of 0 is none. */
+static uint64_t or_ever(uint64_t timeout_ms)
+{
+    return timeout_ms > 0 ? timeout_ms : HTTP_FOR_EVER;
+}
+
 static enum err listen_http(struct worker *worker, char why[256])
 {
     const struct config_http *http = &worker->config->http;
     struct http_options options = {
-        .home = &worker->streams, .log = worker->log, .render = render, .context = worker};
+        .home = &worker->streams,
+        .log = worker->log,
+        .context = worker,
+        .origins = http->cors_origins,
+        .max_connections = (unsigned)http->max_connections,
+        .head_most = http->max_header_size,
+        .most_gathered = http->max_buffered,
+        .gzip_least = http->gzip_min_size,
+        .timeout_ms =
+            {
+                [HTTP_RESTING] = or_ever(http->idle_timeout_ms),
+                [HTTP_ASKING] = or_ever(http->header_timeout_ms),
+                [HTTP_GATHERING] = or_ever(http->body_timeout_ms),
+                [HTTP_SENDING] = or_ever(http->send_timeout_ms),
+                [HTTP_ANSWERING] = or_ever(http->send_timeout_ms),
+                [HTTP_FINISHING] = or_ever(http->send_timeout_ms),
+            },
+    };
     enum err e;
 
     if (http->listen_port == 0)
         return ERR_OK;
+    options.routes = routes_all(&options.routes_length);
+    worker->http_is_open = true; /* to be closed, whatever comes of it */
     e = http_open(&worker->http, &options, http->listen_addr, (uint16_t)http->listen_port);
     if (e != ERR_OK) {
         snprintf(why, 256, "cannot listen on %.100s port %u for HTTP", http->listen_addr,
                  (unsigned)http->listen_port);
         return e;
     }
-    worker->http_is_open = true;
     log_write(worker->log, LOG_LEVEL_INFO, NULL, "serving metrics on http://%s:%u/metrics",
               http->listen_addr, (unsigned)http->listen_port);
     return ERR_OK;

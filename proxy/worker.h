@@ -27,6 +27,7 @@
 #include "proxy/alarm.h"
 #include "proxy/broker.h"
 #include "proxy/config.h"
+#include "proxy/fronts/http/errand.h"
 #include "proxy/fronts/http/http.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/redis/door.h"
@@ -51,6 +52,7 @@ struct worker {
     struct front front;
     struct door door;
     struct listeners listeners;
+    struct errand_home errands;
     struct http http;
     struct metrics_process metrics;
     uint64_t started_us;

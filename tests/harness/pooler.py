@@ -57,6 +57,7 @@ class Pooler:
         self.write(databases, users or {}, secrets or {}, settings)
 
     def write(self, databases, users, secrets, settings):
+        http = settings.pop("http", {})  # settings of [http]
         userlist = self.folder / "userlist.txt"
         doubled = {user.replace('"', '""'): secret.replace('"', '""') for user, secret in secrets.items()}
         userlist.write_text("".join(f'"{user}" "{secret}"\n' for user, secret in doubled.items()))
@@ -69,6 +70,7 @@ class Pooler:
         lines += ["[pgbouncer]", *(f"{name} = {ini(value)}" for name, value in settings.items())]
         if self.is_weir:
             lines += ["[http]", "listen_addr = 127.0.0.1", f"listen_port = {self.http_port}"]
+            lines += [f"{name} = {ini(value)}" for name, value in http.items()]
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self, descriptors=None, wait=True):

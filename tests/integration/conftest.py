@@ -4,6 +4,7 @@
         weir = pooler(default_pool_size=1)
         assert connect(weir).execute("select 1").fetchone() == (1,)
 """
+import contextlib
 import itertools
 import os
 import pathlib
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from harness import pooler as program
+from harness.errands import Errands
 from harness.fake import FakePostgres
 from harness.pooler import Pooler
 from harness.postgres import Postgres, prepare
@@ -178,3 +180,31 @@ def modules():
         if done.returncode != 0:
             pytest.fail(f"npm could not install what these tests need:\n{done.stdout}{done.stderr}", pytrace=False)
         yield os.path.join(folder, "node_modules")
+
+
+@pytest.fixture
+def errands(postgres, folder):
+    """errands(pool_size, setting=value...) starts the program with pools of that size."""
+    started = []
+
+    def start(pool_size=2, entry="", databases=None, **settings):
+        own = folder / str(len(started))
+        own.mkdir()
+        databases = databases or {
+            "main": f"host=127.0.0.1 port={postgres.port} dbname=main {entry}",
+            "other": f"host=127.0.0.1 port={postgres.port} dbname=main application_name=other",
+        }
+        written = Pooler(own, databases, {}, {"ana": "", "bob": ""}, default_pool_size=pool_size, **settings)
+        started.append((Errands(written.config, own / "log"), own / "log"))
+        started[-1][0].dsn, started[-1][0].metrics = written.dsn, written.metrics
+        return started[-1][0]
+
+    yield start
+    wrong = []
+    for each, log in started:
+        with contextlib.suppress(BrokenPipeError):
+            try:
+                each.close()
+            except AssertionError as failure:
+                wrong.append(f"{failure}\n{log.read_text(errors='replace')[-6000:]}")
+    assert not wrong, "\n".join(wrong)

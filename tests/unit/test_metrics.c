@@ -10,6 +10,8 @@ static const char *const client_states[] = {"active", "waiting"};
 static const char *const server_states[] = {"idle", "leased"};
 static const char *const guest_states[] = {"resting", "subscribed"};
 
+static const char *const http_states[] = {"resting", "working"};
+
 /* What a worker would have: two pools, and two upstreams of [redis]. */
 struct worker {
     struct metrics_process process;
@@ -19,6 +21,8 @@ struct worker {
     struct metrics_redis queue, cache;
     size_t guests[2], links[2];
     struct metrics_redis_view upstreams[2];
+    struct metrics_http http;
+    size_t connections[2];
 };
 
 static struct worker one, other;
@@ -59,6 +63,10 @@ static struct metrics_view view_of(struct worker *w)
                                  .pools_length = 2,
                                  .upstreams = w->upstreams,
                                  .upstreams_length = 2,
+                                 .http = {.counted = w->http,
+                                          .connections = {http_states, w->connections, 2},
+                                          .buffered = w->connections[0] * 100,
+                                          .max_connections = 1000},
                                  .max_clients = 100,
                                  .descriptors = 12,
                                  .start_time = 1800000000000000};
@@ -190,6 +198,25 @@ Test(metrics, upstreams_of_redis_are_shown_by_name_and_added_up)
     has("weir_redis_shared_links{upstream=\"cache\"} 2\n"
         "weir_redis_shared_links{upstream=\"queue\"} 0\n");
     has("weir_redis_dedicated_links_limit{upstream=\"cache\"} 64\n");
+}
+
+Test(metrics, the_http_doors_of_all_workers_are_one)
+{
+    struct metrics_view views[2];
+
+    one.http.requests = 40;
+    other.http.requests = 2;
+    one.connections[0] = 3;
+    other.connections[0] = 4;
+    other.connections[1] = 5;
+    views[0] = view_of(&one);
+    views[1] = view_of(&other);
+    metrics_render(&out, views, 2);
+    has("weir_http_requests_total 42\n");
+    has("weir_http_connections{state=\"resting\"} 7\n");
+    has("weir_http_connections{state=\"working\"} 5\n");
+    has("weir_http_buffered_bytes 700\n");
+    has("weir_http_connections_limit 1000\n");
 }
 
 Test(metrics, prometheus_own_tool_has_nothing_to_say)

@@ -79,11 +79,6 @@ static bool is_over(const struct session *session)
     return session->state == SESSION_LEAVING || session->state == SESSION_CLOSING;
 }
 
-static uint64_t now_us(void)
-{
-    return uv_hrtime() / 1000;
-}
-
 /* ---- from state to state ----------------------------------------------------------------- */
 
 /* Its time in that state begins now; who came last is at the back. */
@@ -203,7 +198,7 @@ static size_t discard(struct session *session, struct slice in)
 static void ask_for_server(struct session *session)
 {
     become(session, SESSION_QUEUEING);
-    session->asked_us = now_us();
+    tally_asks(&session->tally);
     broker_ask(&session->lease, false);
 }
 
@@ -225,15 +220,12 @@ static void send_to_server(struct session *session, const struct relay_plan *pla
 {
     struct backend *backend = session->lease.backend;
 
-    if (session->state == SESSION_HOLDING || session->state == SESSION_PINNED) {
-        session->query_us = now_us();
-        if (session->state == SESSION_PINNED)
-            session->asked_us = session->query_us;
-    }
+    if (session->state == SESSION_HOLDING || session->state == SESSION_PINNED)
+        tally_wakes(&session->tally, session->state == SESSION_PINNED);
     if (session->state == SESSION_SENDING)
         begin_anew(session); /* it goes on sending, however slowly */
     become(session, occupation(session));
-    session_count_request(session, plan);
+    tally_sends(metrics_of(session), plan);
     backend_send(backend, plan->slices, plan->count);
     if (stream_queued(&backend->stream) > MOST_QUEUED)
         stream_pause(&session->stream);
@@ -287,7 +279,7 @@ static size_t pass_on(struct session *session, struct slice in)
     if (plan.refused)
         stream_write(&session->stream,
                      session->sent.begun_failed ? &SLICE("Z\0\0\0\5E") : &SLICE("Z\0\0\0\5I"), 1);
-    session_count_own(session, &plan);
+    tally_answered_here(metrics_of(session), &plan);
     if (session->lease.backend == NULL && !is_over(session))
         become(session, session->sent.begun_length > 0 ? SESSION_BEGUN : SESSION_RESTING);
     obey(session, &plan);
@@ -334,7 +326,7 @@ static void on_answer(struct broker_lease *lease, const struct relay_plan *plan)
 {
     struct session *session = lessee(lease);
 
-    session_count_answer(session, plan);
+    tally_hears(&session->tally, metrics_of(session), plan, session->state != SESSION_REPLICATING);
     if (plan->count > 0)
         stream_write(&session->stream, plan->slices, plan->count);
     subscriptions_note(session, plan);
@@ -441,7 +433,6 @@ static void on_drained(struct stream *stream)
 static void on_granted(struct broker_lease *lease)
 {
     struct session *session = lessee(lease);
-    uint64_t asked_us = session->asked_us;
 
     if (session->state == SESSION_WELCOMING) {
         if (lease->client.own)
@@ -453,8 +444,7 @@ static void on_granted(struct broker_lease *lease)
     }
     broker_set_mode(lease);
     become(session, SESSION_WORKING);
-    session->asked_us = session->query_us = now_us();
-    histogram_record(&metrics_of(session)->wait, session->asked_us - asked_us);
+    tally_granted(&session->tally, metrics_of(session));
     session_go_on(session);
 }
 

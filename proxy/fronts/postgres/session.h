@@ -24,6 +24,7 @@
 #include "drivers/peer.h"
 #include "drivers/stream.h"
 #include "proxy/broker.h"
+#include "proxy/tally.h"
 
 struct console;
 struct front;
@@ -72,9 +73,8 @@ struct session {
     struct console *console;             /* NULL: it is none of the console's */
     char *login;                         /* who it has logged in as; NULL: the user of its place */
     uint64_t id;
-    uint64_t since;    /* when it came into its state, in ms of the loop */
-    uint64_t asked_us; /* when it began to want a server ... */
-    uint64_t query_us; /* ... and its server to owe an answer */
+    uint64_t since; /* when it came into its state, in ms of the loop */
+    struct tally tally;
     struct relay_sent sent;
     uint32_t cleared; /* bytes that have been looked at and may go to its server */
     uint32_t slot;    /* its place in front->slots; SESSION_NO_SLOT: none */
@@ -126,12 +126,6 @@ void session_go_on(struct session *session);
 const struct session *session_with(const struct broker_lease *lease);
 
 /* In the log. */
-/* In the metrics of its pool: what goes to its server, what comes from there, and what was answered
- * without one. */
-void session_count_request(struct session *session, const struct relay_plan *plan);
-void session_count_answer(struct session *session, const struct relay_plan *plan);
-void session_count_own(struct session *session, const struct relay_plan *plan);
-
 struct log_who session_who(const struct session *session, char address[64]);
 void session_who_says(const struct session *session, enum log_level level, const char *what,
                       const char *why);

@@ -71,7 +71,7 @@ size_t session_console_bytes(struct session *session, struct slice in)
             session->held_back = true; /* until it is drained */
             break;
         }
-        session->query_us = uv_hrtime() / 1000;
+        session->tally.query_us = uv_hrtime() / 1000;
         bytes_clear(&out);
         used += console_bytes(session->console, (struct slice){in.at + used, in.length - used},
                               &out, &verdict);
