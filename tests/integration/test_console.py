@@ -288,7 +288,8 @@ def test_user_pgbouncer_of_our_own_uid_needs_no_password(pooler, folder):
             assert len(console.rows(another, "show clients")) == 2
     for words in {"user": "pgbouncer"}, {"user": "ana", "host": folder}, {"user": "pgbouncer", "dbname": "main",
                                                                          "host": folder}:
-        wait_until(lambda: "password" in refusal(weir, **words))  # once those before it are gone
+        wait_until(lambda: "password authentication failed" in refusal(weir, password="wrong", **words),
+                   "room for one more")  # once those before it are gone
 
 
 def test_nobody_replicates_the_console(watched, wire):
