@@ -1,15 +1,17 @@
 """POST /sql: what Neon's driver is told, row by row, and the unmodified driver itself (node/neon.js)."""
+import concurrent.futures
 import gzip
+import hashlib
 import http.client
 import json
 import pathlib
-import re
+import signal
+import socket
 import uuid
 
 import pytest
 from harness.clients import run
 from harness.process import PATIENCE, wait_until
-from harness.wire import Wire
 
 pytestmark = pytest.mark.weir_only
 
@@ -341,6 +343,68 @@ def test_a_large_answer_is_compressed_for_who_takes_it(weir):
     assert sql.answered["Content-Encoding"] == "gzip" and rows == [{"t": "x" * 100}] * 1000
 
 
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+def test_every_mode_of_a_pool_serves(start, mode):
+    sql = Sql(start(pool_mode=mode))
+    assert sql.rows("select 1 as n") == [{"n": 1}]
+    if mode == "statement":
+        assert sql.error({"queries": [{"query": "select 1"}]})["code"] == "08P01"
+    else:
+        assert sql({"queries": [{"query": "select 1"}]})[0] == 200
+
+
+def test_large_parameters_arrive_whole(weir):
+    text = "ö\"\\" * 1_000_000
+    assert Sql(weir).rows("select length($1::text) as n, md5($1::text) as sum", text) == [
+        {"n": len(text), "sum": hashlib.md5(text.encode()).hexdigest()}]
+
+
+def test_a_server_that_dies_in_the_middle_is_told(start):
+    sql = Sql(start(default_pool_size=1))
+    error = sql.error({"query": "select pg_terminate_backend(pg_backend_pid())"})
+    assert (error["code"], error["severity"]) == ("57P01", "FATAL")
+    assert sql.rows("select 1 as n") == [{"n": 1}]
+
+
+def test_nobody_is_told_what_another_asked(start):
+    """Many who ask all the time, few servers, and some who hang up in the middle."""
+    weir = start(default_pool_size=3)
+
+    def ask(number):
+        sql = Sql(weir)
+        heard = []
+        for turn in range(40):
+            mine = f"{number}.{turn}."
+            if number % 4 == 3:
+                sql.send({"query": "select repeat($1, 50000) as t, pg_sleep(0.002)::text as s", "params": [mine]})
+                sql.client.sock.shutdown(socket.SHUT_RDWR)
+                sql.client.close()
+            elif turn % 3 == 0:
+                heard.append(sql.rows("select repeat($1, 2000) as t", mine) == [{"t": mine * 2000}])
+            elif turn % 3 == 1:
+                heard.append(sql.error({"query": f"select '{mine}'::int"})["message"].endswith(f'"{mine}"'))
+            else:
+                status, said = sql({"queries": [{"query": "select $1 as t", "params": [mine + str(n)]} for n in range(5)]})
+                heard.append([result["rows"] for result in said["results"]] == [[{"t": mine + str(n)}] for n in range(5)])
+        return heard
+
+    with concurrent.futures.ThreadPoolExecutor(16) as crowd:
+        for heard in crowd.map(ask, range(16)):
+            assert all(heard)
+    wait_until(lambda: Sql(weir).rows("select 1 as n") == [{"n": 1}])
+
+
+def test_a_stop_waits_for_what_is_asked(weir, postgres):
+    sql = Sql(weir)
+    sql.send({"queries": [{"query": "select pg_sleep(0.5)"}, {"query": "select 1 as n, 'asked before the stop' as t"}]})
+    wait_until(lambda: "1" == postgres.sql("select count(*) from pg_stat_activity where query like '%pg_sleep(0.5)%' "
+                                           "and state = 'active' and pid <> pg_backend_pid()").strip(), "the query")
+    weir.process.send(signal.SIGTERM)
+    status, said = sql.answer()
+    assert status == 200 and said["results"][1]["rows"] == [{"n": 1, "t": "asked before the stop"}]
+    assert sql.answered["Connection"] == "close"
+
+
 def test_requests_leave_nothing_behind_for_others(start):
     weir = start(default_pool_size=1)
     sql = Sql(weir)
@@ -414,6 +478,13 @@ def test_the_driver_is_refused_in_words_it_understands(driven):
     assert said["wrong"]["message"] == "password authentication failed for user 'ana'"
     assert said["nobody"]["message"] == "password authentication failed for user 'nobody'"
     assert said["nowhere"]["message"] == 'database "no"where" does not exist'
+
+
+def test_the_driver_tells_of_limits(start, postgres, modules):
+    said = drive(start({"max_response": 10_000, "max_body": 10_000}), postgres, modules, "limits")["limits"]
+    assert "HTTP status 507" in said["answer"] and "response is too large (max is 10000 bytes)" in said["answer"]
+    assert said["request"].startswith("NeonDbError: Server error (HTTP status 413)")
+    assert said["after"] == [{"n": 1}]
 
 
 def test_many_drivers_share_few_servers_and_may_go(driven):
