@@ -73,6 +73,7 @@ static const struct exchange_handler routes[] = {
      .cors = true,
      .refuse = refuse_sql,
      .begin = begin_sql,
+     .drained = neon_drained,
      .gone = neon_gone},
 };
 

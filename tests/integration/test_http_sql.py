@@ -343,6 +343,26 @@ def test_a_large_answer_is_compressed_for_who_takes_it(weir):
     assert sql.answered["Content-Encoding"] == "gzip" and rows == [{"t": "x" * 100}] * 1000
 
 
+def test_a_large_answer_is_sent_as_it_is_taken(start):
+    weir = start(default_pool_size=1)
+    for headers in ({}, {"Accept_Encoding": "gzip"}):
+        sql = Sql(weir)
+        rows = sql.rows("select n, md5(n::text) as sum from generate_series(1, 300000) n", **headers)
+        assert sql.answered["Transfer-Encoding"] == "chunked" and sql.size > 10_000_000
+        assert all(row == {"n": n + 1, "sum": hashlib.md5(str(n + 1).encode()).hexdigest()} for n, row in enumerate(rows))
+    slow = Sql(weir)
+    slow.send({"query": "select repeat('x', 60000000) as t"})
+    # the server is given back before its answer is taken
+    wait_until(lambda: Sql(weir).rows("select 1 as n") == [{"n": 1}])
+    gone = Sql(weir)
+    gone.send({"query": "select repeat('x', 60000000) as t"})
+    link = gone.client.sock
+    assert gone.client.getresponse().read(1000)
+    link.shutdown(socket.SHUT_RDWR)
+    assert slow.answer()[1]["rows"] == [{"t": "x" * 60_000_000}]
+    assert slow.rows("select 1 as n") == [{"n": 1}]
+
+
 @pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
 def test_every_mode_of_a_pool_serves(start, mode):
     sql = Sql(start(pool_mode=mode))

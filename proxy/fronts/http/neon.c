@@ -9,6 +9,7 @@
 #include "proxy/fronts/http/extended.h"
 #include "proxy/fronts/http/neon_result.h"
 
+enum { LARGE = 1024 * 1024 }; /* an answer that is sent as it is taken, and not at once */
 enum { BAD_REQUEST = 400, UNAUTHORIZED = 401, FORBIDDEN = 403, NO_MEMORY = 503 };
 
 struct neon {
@@ -18,6 +19,7 @@ struct neon {
     struct errand *errand; /* NULL: not begun, or over */
     struct bytes wire;     /* all queries' */
     struct neon_result result;
+    size_t written; /* of a large answer */
 };
 
 static const char content_type[] = "application/json";
@@ -103,12 +105,45 @@ static void end_as(struct neon *neon, enum err e, const char *text)
     destroy(neon);
 }
 
+static void write_on(struct neon *neon)
+{
+    const struct bytes *out = &neon->result.out;
+    size_t length;
+
+    while (neon->written < out->length && exchange_queued(neon->exchange) < EXCHANGE_ENOUGH) {
+        length = out->length - neon->written;
+        length = length < EXCHANGE_ENOUGH ? length : EXCHANGE_ENOUGH;
+        exchange_write(neon->exchange, (struct slice){out->at + neon->written, length});
+        neon->written += length;
+    }
+    if (neon->written < out->length)
+        return;
+    exchange_end(neon->exchange);
+    destroy(neon);
+}
+
 static void end(struct neon *neon)
 {
-    if (neon->result.state == NEON_RESULT_WELL)
+    const struct neon_result *result = &neon->result;
+
+    if (result->state == NEON_RESULT_WELL)
         add_headers(neon->exchange, &neon->ask);
-    answer(neon->exchange, neon->result.status, &neon->result.out);
+    if (result->out.length >= LARGE && !result->out.failed) {
+        add_request_id(neon->exchange);
+        exchange_start(neon->exchange, result->status, content_type);
+        write_on(neon);
+        return;
+    }
+    answer(neon->exchange, result->status, &result->out);
     destroy(neon);
+}
+
+void neon_drained(struct exchange *exchange)
+{
+    struct neon *neon = exchange_owner(exchange);
+
+    if (exchange_is_started(exchange))
+        write_on(neon);
 }
 
 void neon_gone(struct exchange *exchange)
@@ -129,6 +164,7 @@ static void on_answer(struct errand *errand, size_t index, struct slice bytes)
 
     if (neon_result_take(&neon->result, index, bytes) && !neon->result.out.failed)
         return;
+    neon->errand = NULL;
     errand_cancel(errand);
     end(neon);
 }
@@ -144,6 +180,7 @@ static void on_finished(struct errand *errand)
 {
     struct neon *neon = errand_owner(errand);
 
+    neon->errand = NULL;
     neon_result_finish(&neon->result);
     end(neon);
 }

@@ -2,7 +2,7 @@
  * proxy/fronts/http/neon.h - POST and OPTIONS /sql, as Neon's proxy answers them.
  *
  *      {.path = "/sql", .methods = NEON_METHODS, .body_most = ..., .cors = true,
- *       .refuse = ..., .begin = ..., .gone = neon_gone}
+ *       .refuse = ..., .begin = ..., .drained = neon_drained, .gone = neon_gone}
  *
  *      refuse: neon_refuse(&worker->gate, exchange);
  *      begin:  neon_begin(&worker->gate, exchange);
@@ -17,6 +17,9 @@
  * It is Neon's in what its driver can see, and differs in this: Access-Control-Allow-Origin is as
  * cors_origins of [http] says, and not for everybody; who is refused too often is told 429, what is
  * too long 413 in the door's words; and an error of weir's own has a SQLSTATE as its code.
+ *
+ * The connection to PostgreSQL is given back before the answer is sent. A large one is sent as it is
+ * taken, and chunked.
  *
  * Ownership: what a request needs hangs on its exchange, as its owner, until that has ended.
  */
@@ -33,6 +36,7 @@
 
 void neon_refuse(struct gate *gate, struct exchange *exchange);
 void neon_begin(struct gate *gate, struct exchange *exchange);
+void neon_drained(struct exchange *exchange);
 void neon_gone(struct exchange *exchange);
 
 #endif
