@@ -1,5 +1,6 @@
 #include "proxy/fronts/http/db.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,7 +10,10 @@
 #include "proxy/fronts/http/errand.h"
 #include "proxy/fronts/http/extended.h"
 
-enum { MOST_ASKING = 8 }; /* connections a request waits for at a time: others want some, too */
+enum {
+    MOST_ASKING = 8, /* connections a request waits for at a time: others want some, too */
+    LONGEST_CANCEL_MS = 10000, /* where cancel_wait_timeout is for ever */
+};
 
 struct db_query {
     size_t index; /* of the query it is in the request */
@@ -26,9 +30,10 @@ struct db {
     size_t length;
     struct db_tell tell;
     size_t refused; /* queries for which there was no connection, */
-    enum err why;   /* ... of the last */
-    size_t paused;  /* queries */
-    unsigned busy;  /* calls that are within it */
+    enum err why;   /* ... of the last, and in words */
+    char text[256];
+    size_t paused; /* queries */
+    unsigned busy; /* calls that are within it */
     bool dead;
 };
 
@@ -176,6 +181,7 @@ static void on_over(struct errand *errand, size_t k, const struct errand_end *en
     if (end->how == SCHEDULE_REFUSED || (end->how == SCHEDULE_SKIPPED && end->why != ERR_OK)) {
         db->refused++;
         db->why = end->why;
+        snprintf(db->text, sizeof(db->text), "%s", words.text);
     }
     if (!db_tell_is_told(&db->tell, i) && !db_tell_fail(&db->tell, i, words.sqlstate, words.text)) {
         abort_it(db);
@@ -196,7 +202,7 @@ static bool say_refused(struct db *db)
         return false;
     if (status == 503 || status == 504)
         exchange_header_add(db->exchange, "Retry-After", "1");
-    exchange_error(db->exchange, status, "%s", err_text(db->why));
+    exchange_error(db->exchange, status, "%s", db->text);
     return true;
 }
 
@@ -309,6 +315,7 @@ _Static_assert((int)ASK_ISOLATION_UNSET == (int)ERRAND_ISOLATION_DEFAULT &&
 static struct errand_options options_of(const struct ask *ask, const struct config *config)
 {
     size_t parallel = config->http.max_parallel;
+    uint64_t cancel_ms = config->settings.cancel_wait_timeout_ms;
 
     return (struct errand_options){
         .mode = (enum schedule_mode)ask->mode,
@@ -317,7 +324,7 @@ static struct errand_options options_of(const struct ask *ask, const struct conf
         .read_only = ask->read_only,
         .deferrable = ask->deferrable,
         .timeout_ms = ask->timeout_ms,
-        .cancel_ms = config->settings.cancel_wait_timeout_ms,
+        .cancel_ms = cancel_ms > 0 ? cancel_ms : LONGEST_CANCEL_MS,
         .most_parallel = parallel,
         .most_asking = parallel < MOST_ASKING ? parallel : MOST_ASKING,
         .most_statements = config->settings.max_client_prepared_statements,
