@@ -101,6 +101,9 @@
     X(too_large,   "weir_http_requests_too_large_total",   "HTTP requests of those that were too long: max_header_size, max_buffered, or what their page takes.") \
     X(too_late,    "weir_http_timeouts_total",             "HTTP connections ended because their client was too slow.") \
     X(gone,        "weir_http_clients_gone_total",         "HTTP clients that hung up while their request was worked on.") \
+    X(let_in,      "weir_http_logins_total",               "HTTP requests whose token or password was right, or that needed none.") \
+    X(shut_out,    "weir_http_logins_failed_total",        "HTTP requests refused for who sent them, those that are to wait included.") \
+    X(slowed_down, "weir_http_logins_slowed_total",        "HTTP requests refused unchecked, after too many wrong tokens and passwords.") \
     X(bytes_in,    "weir_http_received_bytes_total",       "Bytes that HTTP clients sent.") \
     X(bytes_out,   "weir_http_sent_bytes_total",           "Bytes sent to HTTP clients.")
 

@@ -28,8 +28,16 @@ static const struct exchange_handler routes[] = {
     {.path = "/healthz", .methods = EXCHANGE_GET, .begin = begin_health},
 };
 
-const struct exchange_handler *routes_all(size_t *length)
+size_t routes_make(struct exchange_handler made[ROUTES_MOST], const struct config_http *http)
 {
-    *length = COUNT_OF(routes);
-    return routes;
+    size_t length = 0;
+
+    _Static_assert(COUNT_OF(routes) <= ROUTES_MOST, "there is room for all routes");
+    for (size_t i = 0; i < COUNT_OF(routes); i++) {
+        made[length] = routes[i];
+        if (made[length].needs_body || made[length].body_most > 0)
+            made[length].body_most = http->max_body;
+        length++;
+    }
+    return length;
 }

@@ -1,13 +1,17 @@
 /*
  * proxy/routes.h - the pages of the HTTP door: one row each.
  *
- *      options.routes = routes_all(&options.routes_length);        options.context: the worker
+ *      options.routes_length = routes_make(worker->routes, http);  options.context: the worker
  */
 #ifndef PROXY_ROUTES_H
 #define PROXY_ROUTES_H
 
+#include "proxy/config_http.h"
 #include "proxy/fronts/http/exchange.h"
 
-const struct exchange_handler *routes_all(size_t *length);
+enum { ROUTES_MOST = 32 };
+
+/* Fills in the rows that this configuration has, with its limits; how many they are. */
+size_t routes_make(struct exchange_handler routes[ROUTES_MOST], const struct config_http *http);
 
 #endif

@@ -106,6 +106,9 @@ void view_render(const struct worker *worker, struct bytes *out)
     };
 
     http_view(&worker->http, http, &view.http);
+    view.http.counted.let_in = worker->who.let_in;
+    view.http.counted.shut_out = worker->who.refused;
+    view.http.counted.slowed_down = worker->who.slowed_down;
     if (view_redis_init(&redis, &worker->door) != ERR_OK)
         out->failed = true;
     view.upstreams = redis.views;

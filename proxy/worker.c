@@ -1,5 +1,7 @@
 #include "proxy/worker.h"
 
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -261,6 +263,25 @@ static enum err set_up_door(struct worker *worker)
     return door_init(&worker->door, &options);
 }
 
+static enum err set_up_gate(struct worker *worker)
+{
+    uint8_t key[WHO_KEY_SIZE];
+
+    if (RAND_bytes(key, sizeof(key)) != 1)
+        return ERR_IO;
+    who_init(&worker->who, worker->config, key);
+    OPENSSL_cleanse(key, sizeof(key));
+    worker->gate = (struct gate){
+        .config = worker->config,
+        .who = &worker->who,
+        .hashing = &worker->hashing,
+        .terms = &worker->terms,
+        .errands = &worker->errands,
+    };
+    gate_init(&worker->gate);
+    return ERR_OK;
+}
+
 static void set_up_signals(struct worker *worker)
 {
     for (size_t i = 0; i < WORKER_SIGNALS; i++) {
@@ -295,6 +316,8 @@ enum err worker_init(struct worker *worker, const struct config *config, struct 
     worker->broker.canceled = on_canceled;
     terms_init(&worker->terms, config, &worker->broker);
     errand_home_init(&worker->errands, &worker->broker);
+    if ((e = set_up_gate(worker)) != ERR_OK)
+        return e;
     set_up_hub(worker);
     set_up_signals(worker);
     if ((e = set_up_front(worker)) != ERR_OK)
@@ -367,7 +390,8 @@ static enum err listen_http(struct worker *worker, char why[256])
 
     if (http->listen_port == 0)
         return ERR_OK;
-    options.routes = routes_all(&options.routes_length);
+    options.routes = worker->routes;
+    options.routes_length = routes_make(worker->routes, http);
     worker->http_is_open = true; /* to be closed, whatever comes of it */
     e = http_open(&worker->http, &options, http->listen_addr, (uint16_t)http->listen_port);
     if (e != ERR_OK) {
@@ -425,6 +449,7 @@ void worker_fini(struct worker *worker)
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     front_fini(&worker->front);
     door_fini(&worker->door);
+    who_fini(&worker->who);
     hub_fini(&worker->hub);
     broker_fini(&worker->broker);
     terms_fini(&worker->terms);

@@ -27,12 +27,15 @@
 #include "proxy/broker.h"
 #include "proxy/config.h"
 #include "proxy/fronts/http/errand.h"
+#include "proxy/fronts/http/gate.h"
 #include "proxy/fronts/http/http.h"
+#include "proxy/fronts/http/who.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/redis/door.h"
 #include "proxy/hub.h"
 #include "proxy/listener.h"
 #include "proxy/metrics.h"
+#include "proxy/routes.h"
 #include "proxy/terms.h"
 
 enum worker_phase { WORKER_RUNNING, WORKER_DRAINING, WORKER_STOPPING };
@@ -52,6 +55,9 @@ struct worker {
     struct door door;
     struct listeners listeners;
     struct errand_home errands;
+    struct who who;
+    struct gate gate;
+    struct exchange_handler routes[ROUTES_MOST];
     struct http http;
     struct metrics_process metrics;
     uint64_t started_us;
