@@ -29,6 +29,7 @@
 #include "proxy/fronts/http/errand.h"
 #include "proxy/fronts/http/gate.h"
 #include "proxy/fronts/http/http.h"
+#include "proxy/fronts/http/rest.h"
 #include "proxy/fronts/http/who.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/redis/door.h"
@@ -57,6 +58,7 @@ struct worker {
     struct errand_home errands;
     struct who who;
     struct gate gate;
+    struct rest_home rest;
     struct exchange_handler routes[ROUTES_MOST];
     struct http http;
     struct metrics_process metrics;

@@ -51,8 +51,8 @@ struct reply_json {
     uint8_t kept_length;
     bool has_emitted; /* any base64 of this text */
     struct json_out plain;
-    uint64_t left;  /* bytes to come of a bulk, without its CR LF */
-    uint32_t depth; /* lists that are open */
+    uint64_t left;                     /* bytes to come of a bulk, without its CR LF */
+    uint32_t depth;                    /* lists that are open */
     uint64_t open[REPLY_JSON_DEEPEST]; /* elements to come, of each */
 };
 
