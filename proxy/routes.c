@@ -1,5 +1,6 @@
 #include "proxy/routes.h"
 
+#include "proxy/fronts/http/db.h"
 #include "proxy/view.h"
 #include "proxy/worker.h"
 
@@ -47,9 +48,36 @@ static void begin_rest(struct exchange *exchange, void *context)
         .refuse = refuse_rest, .begin = begin_rest, .drained = rest_drained, .gone = rest_gone,    \
     }
 
+/* Queries. */
+static struct gate *gate_of(void *context)
+{
+    struct worker *worker = context;
+
+    return &worker->gate;
+}
+
+static void refuse_db(struct exchange *exchange, void *worker)
+{
+    db_refuse(gate_of(worker), exchange);
+}
+
+static void begin_db(struct exchange *exchange, void *worker)
+{
+    db_begin(gate_of(worker), exchange);
+}
+
 static const struct exchange_handler routes[] = {
     {.path = "/metrics", .methods = EXCHANGE_GET, .begin = begin_metrics},
     {.path = "/healthz", .methods = EXCHANGE_GET, .begin = begin_health},
+    {.path = "/db",
+     .methods = EXCHANGE_POST,
+     .needs_body = true,
+     .cors = true,
+     .allow = "Authorization, Content-Type",
+     .refuse = refuse_db,
+     .begin = begin_db,
+     .drained = db_drained,
+     .gone = db_gone},
 };
 
 /* Only where there is a Redis. Any other path is a command of it. */
