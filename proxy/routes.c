@@ -1,6 +1,7 @@
 #include "proxy/routes.h"
 
 #include "proxy/fronts/http/db.h"
+#include "proxy/fronts/http/events.h"
 #include "proxy/view.h"
 #include "proxy/worker.h"
 
@@ -40,6 +41,20 @@ static void begin_rest(struct exchange *exchange, void *context)
     rest_begin(&worker->rest, exchange);
 }
 
+static void begin_events(struct exchange *exchange, void *context)
+{
+    struct worker *worker = context;
+
+    events_begin(&worker->rest, exchange);
+}
+
+#define EVENTS(where)                                                                              \
+    {                                                                                              \
+        .path = (where), .is_prefix = true, .methods = EXCHANGE_GET | EXCHANGE_POST,               \
+        .body_most = 1, .cors = true, .allow = "Authorization, Content-Type, Cache-Control",       \
+        .refuse = refuse_rest, .begin = begin_events, .drained = events_drained,                   \
+        .gone = events_gone,                                                                       \
+    }
 #define REST(where, prefix, how)                                                                   \
     {                                                                                              \
         .path = (where), .is_prefix = (prefix), .methods = (how), .body_most = 1, .cors = true,    \
@@ -85,6 +100,9 @@ static const struct exchange_handler redis_routes[] = {
     REST("/", false, EXCHANGE_POST),
     REST("/pipeline", false, EXCHANGE_POST),
     REST("/multi-exec", false, EXCHANGE_POST),
+    EVENTS("/subscribe"),
+    EVENTS("/psubscribe"),
+    EVENTS("/monitor"),
     REST("/", true, EXCHANGE_GET | EXCHANGE_HEAD | EXCHANGE_POST | EXCHANGE_PUT),
 };
 

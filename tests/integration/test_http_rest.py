@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import pathlib
+import signal
 import socket
 import threading
 import time
@@ -298,6 +299,67 @@ def test_a_redis_that_is_gone_is_told_and_may_come_back(redis_door, own_redis):
     assert rest.pipeline(("GET", "k")) == (200, [{"result": "new"}])
 
 
+# ---- who listens
+
+
+class Listener:
+    """Server-sent events, one by one."""
+
+    def __init__(self, weir, path, token=TOKEN):
+        self.http = http.client.HTTPConnection("127.0.0.1", weir.http_port, timeout=PATIENCE)
+        self.http.request("POST", path, "[]", {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"})
+        self.answer = self.http.getresponse()
+
+    def hear(self):
+        lines = []
+        while (line := self.answer.readline()) not in (b"\n", b""):
+            assert line.startswith(b"data: ") and line.endswith(b"\n"), line
+            lines.append(line[6:-1].decode())
+        return lines
+
+    def close(self):
+        self.answer.close()
+        self.http.close()
+
+
+def test_who_subscribes_hears_messages(weir, rest, redis_server):
+    one, many = Listener(weir, "/subscribe/news"), Listener(weir, "/psubscribe/n*")
+    assert (one.answer.status, one.answer.headers["Content-Type"]) == (200, "text/event-stream")
+    assert one.hear() == ["subscribe,news,1"] and many.hear() == ["psubscribe,n*,1"]
+    for text in ("hello", "{\"a\": [1, 2]}", "", "two\nlines\r\n", "x" * 300_000):
+        assert rest.one("PUBLISH", "news", text)[1]["result"] >= 1
+        assert "\n".join(one.hear()) == "message,news," + text.replace("\r\n", "\n")
+        assert "\n".join(many.hear()) == "pmessage,n*,news," + text.replace("\r\n", "\n")
+    assert rest.pipeline(("GET", "none"), ("PUBSUB", "NUMPAT"))[1] == [{"result": None}, {"result": 1}]
+    one.close()
+    many.close()
+    wait_until(lambda: redis_server.value("PUBSUB", "NUMPAT") in (0, b"0"), "the end of what nobody hears")
+
+
+def test_who_monitors_hears_commands(weir, rest):
+    listener = Listener(weir, "/monitor")
+    assert listener.hear() == ["OK"]
+    rest.one("SET", "seen", "by\nall")
+    while not (line := listener.hear()[0]).endswith('"SET" "seen" "by\\nall"'):
+        assert line
+    listener.close()
+
+
+def test_who_may_not_listen_is_told(weir):
+    for path, token, status in (("/subscribe/c", "wrong-wrong-wrong-wrong", 401), ("/subscribe/c", READER, 400),
+                                ("/subscribe", TOKEN, 400)):
+        listener = Listener(weir, path, token)
+        assert listener.answer.status == status and json.loads(listener.answer.read())["error"], path
+
+
+def test_who_listens_is_let_go_when_weir_stops(weir):
+    listener = Listener(weir, "/subscribe/c")
+    assert listener.hear() == ["subscribe,c,1"]
+    assert Rest(weir).one("PING") == (200, {"result": "PONG"})  # a guest that waits for more requests
+    assert weir.stop(signal.SIGTERM) == []
+    assert listener.hear() == [] and listener.answer.isclosed()
+
+
 # ---- its own client
 
 
@@ -316,4 +378,5 @@ def test_upstash_redis_notices_nothing(weir, modules, encoding):
     assert said["many"] == list(range(1, 201))
     assert "WRONGTYPE" in said["error"] and "NOPERM" in said["refused"]
     assert said["eval"] == [1, "two", ["three"]]
+    assert said["heard"] == [{"channel": "news", "message": {"n": 1}}, {"channel": "news", "message": "text, with commas"}]
     assert said["unauthorized"]

@@ -184,6 +184,11 @@ void teller_ask(struct teller *teller, struct slice requests, size_t count)
     stream_write(&teller->stream, &requests, 1);
 }
 
+void teller_listen(struct teller *teller, struct slice request)
+{
+    teller_ask(teller, request, SIZE_MAX);
+}
+
 void teller_pause(struct teller *teller)
 {
     stream_pause(&teller->stream);

@@ -67,6 +67,10 @@ struct teller *teller_take(struct teller_home *home, const struct config_redis_u
 /* Requests in whole, each with one reply. Not while replies are owed. */
 void teller_ask(struct teller *teller, struct slice requests, size_t count);
 
+/* The same for one that is answered by any number of replies: there is no event.answered, and
+ * it cannot be clean any more. */
+void teller_listen(struct teller *teller, struct slice request);
+
 /* Back-pressure: nothing is read; it goes on. Not resume from within an event. */
 void teller_pause(struct teller *teller);
 void teller_resume(struct teller *teller);

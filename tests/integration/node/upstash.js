@@ -29,6 +29,22 @@ const scanned = async () => {
   return seen.size;
 };
 
+const heard = () => new Promise((resolve) => {
+  const messages = [];
+  const subscription = redis.subscribe('news');
+  subscription.on('message', async ({ channel, message }) => {
+    messages.push({ channel, message });
+    if (messages.length === 2) {
+      await subscription.unsubscribe();
+      resolve(messages);
+    }
+  });
+  subscription.on('subscribe', async () => {
+    await redis.publish('news', { n: 1 });
+    await redis.publish('news', 'text, with commas');
+  });
+});
+
 (async () => {
   const said = {};
   said.strings = [
@@ -56,6 +72,7 @@ const scanned = async () => {
   said.error = await failure(redis.lpush('s', 'x'));
   said.refused = await failure(reader.set('s', 'x'));
   said.eval = await redis.eval("return {1, 'two', {'three'}}", [], []);
+  said.heard = await heard();
   said.unauthorized = await failure(stranger.get('s'));
   console.log(JSON.stringify(said));
 })();
