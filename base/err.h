@@ -25,6 +25,12 @@
     X(ERR_WRONG_PASSWORD,     "28P01",  "WRONGPASS", 401, "password authentication failed")                     \
     X(ERR_NO_ENTRY,           "28000",  "NOAUTH", 403,  "not allowed")                                          \
     X(ERR_SETTING,            "22023",  "ERR",    400,  "the server does not take a setting of this client") \
+    X(ERR_SYNTAX,             "42601",  "ERR",    400,  "syntax error")                                         \
+    X(ERR_NO_RIGHT,           "42501",  "NOPERM", 403,  "admin access needed")                                  \
+    X(ERR_ARGUMENT,           "22023",  "ERR",    400,  "invalid argument")                                     \
+    X(ERR_NO_STATEMENT,       "26000",  "ERR",    404,  "no such prepared statement")                           \
+    X(ERR_NO_PORTAL,          "34000",  "ERR",    404,  "no such portal")                                       \
+    X(ERR_NAME_TAKEN,         "42P05",  "ERR",    409,  "the name is taken")                                    \
     X(ERR_NO_DATABASE,        "3D000",  "ERR",    404,  "no such database")                                     \
     X(ERR_TOO_MANY_STATEMENTS, "53400", "ERR",   503,  "too many prepared statements (max_client_prepared_statements)") \
     X(ERR_TOO_MANY_CLIENTS,   "53300",  "ERR",    503,  "no more connections allowed (max_client_conn)")        \
@@ -42,6 +48,7 @@
     X(ERR_IN_BLOCK,           "08P01",  "ERR",    400,  "transaction blocks not allowed in statement pooling mode") \
     X(ERR_TRANSACTION_ENDED,  "25P01",  "ERR",    400,  "a query has ended the transaction, and nothing behind it was executed") \
     X(ERR_CANCELED,           "57014",  "ERR",    499,  "canceling statement due to user request")              \
+    X(ERR_KILLED,             "57P01",  "ERR",    503,  "admin forced disconnect")                              \
     X(ERR_SHUTTING_DOWN,      "57P01",  "ERR",    503,  "terminating connection: weir is shutting down")        \
     X(ERR_CLOSED,             "08003",  "ERR",    499,  "the connection was closed")
 /* clang-format on */

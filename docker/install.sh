@@ -27,6 +27,11 @@ http_parser() {
     if installed libllhttp-dev || known libllhttp-dev; then echo libllhttp-dev; else echo libhttp-parser-dev; fi
 }
 
+# Not every release has it; without it a test says that it is left out.
+exporter() {
+    if known prometheus-pgbouncer-exporter; then echo prometheus-pgbouncer-exporter; fi
+}
+
 # The libraries' own packages have other names in each release; the -dev packages know them.
 runtime_libraries() {
     apt-cache depends --important $libraries "$(http_parser)" |
@@ -41,6 +46,7 @@ packages() {
     test)
         echo libcriterion-dev prometheus python3 python3-pytest python3-psycopg python3-psycopg2 python3-asyncpg
         echo python3-redis
+        echo pgbouncer "$(exporter)"
         echo nodejs npm default-jdk-headless libpostgresql-jdbc-java
         ;;
     bench) echo pgbouncer nutcracker strace ;;
@@ -74,7 +80,7 @@ allow_start() {
 services() {
     for package in "$@"; do
         case $package in
-        postgresql | prometheus | pgbouncer | redis-server | nutcracker) echo "$package" ;;
+        postgresql | prometheus | pgbouncer | prometheus-pgbouncer-exporter | redis-server | nutcracker) echo "$package" ;;
         esac
     done
 }

@@ -8,6 +8,8 @@
 #ifndef DRIVERS_PEER_H
 #define DRIVERS_PEER_H
 
+#include <sys/types.h>
+
 #include "drivers/stream.h"
 
 /* An address in little room. */
@@ -24,6 +26,15 @@ struct peer_keepalive {
 };
 
 void peer_get(const struct stream *stream, struct peer *peer);
+
+/* Our own end of it. */
+void peer_get_local(const struct stream *stream, struct peer *local);
+
+/* Who is at the other end of a Unix socket. False: it is none, or that cannot be known. */
+bool peer_user(const struct stream *stream, uid_t *user, pid_t *process);
+
+/* "127.0.0.1", "::1" or "unix". */
+void peer_write_host(const struct peer *peer, char *to, size_t size);
 
 /* "127.0.0.1:5432", "[::1]:5432" or "unix". */
 void peer_write(const struct peer *peer, char *to, size_t size);

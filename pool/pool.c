@@ -65,7 +65,7 @@ static void open_one(struct pool *pool, struct pool_client *client, uint64_t now
 {
     struct pool_server *server = longest_in(pool, POOL_SERVER_VACANT);
 
-    server->opened = false;
+    server->opened = server->outdated = false;
     server->own = client != NULL;
     if (client != NULL)
         match(pool, server, client);
@@ -313,8 +313,11 @@ void pool_opened(struct pool *pool, struct pool_server *server, uint64_t now)
         close_one(pool, server, ERR_SHUTTING_DOWN, now);
     else if (server->client != NULL)
         grant(pool, server, now);
+    else if (server->outdated)
+        close_one(pool, server, ERR_OK, now);
     else
         make_idle(pool, server, now);
+    server->outdated = false;
     serve(pool, now);
 }
 
@@ -362,20 +365,41 @@ void pool_warm(struct pool *pool, uint64_t now)
     serve(pool, now);
 }
 
-static void close_all(struct pool *pool, enum pool_server_state state, uint64_t now)
+static void close_all(struct pool *pool, enum pool_server_state state, enum err why, uint64_t now)
 {
     struct pool_server *server;
 
     while ((server = longest_in(pool, state)) != NULL)
-        close_one(pool, server, ERR_SHUTTING_DOWN, now);
+        close_one(pool, server, why, now);
+}
+
+static void expire_all(struct pool *pool, enum pool_server_state state, uint64_t now)
+{
+    struct list *list = &pool->servers[state];
+
+    for (struct link *link = list_front(list); link != NULL; link = list_after(list, link)) {
+        struct pool_server *server = CONTAINER_OF(link, struct pool_server, link);
+
+        server->expires = now;
+        server->outdated = state == POOL_SERVER_OPENING;
+    }
+}
+
+void pool_renew(struct pool *pool, uint64_t now)
+{
+    expire_all(pool, POOL_SERVER_OPENING, now);
+    expire_all(pool, POOL_SERVER_LEASED, now);
+    expire_all(pool, POOL_SERVER_CLEANING, now);
+    close_all(pool, POOL_SERVER_IDLE, ERR_OK, now);
+    serve(pool, now);
 }
 
 void pool_retire(struct pool *pool, uint64_t now)
 {
     pool->retiring = true;
-    close_all(pool, POOL_SERVER_OPENING, now);
-    close_all(pool, POOL_SERVER_IDLE, now);
-    close_all(pool, POOL_SERVER_CLEANING, now);
+    close_all(pool, POOL_SERVER_OPENING, ERR_SHUTTING_DOWN, now);
+    close_all(pool, POOL_SERVER_IDLE, ERR_SHUTTING_DOWN, now);
+    close_all(pool, POOL_SERVER_CLEANING, ERR_SHUTTING_DOWN, now);
     while (pool->waiting.length > 0)
         refuse(pool, longest_waiting(&pool->waiting), ERR_SHUTTING_DOWN);
     while (pool->apart.length > 0)

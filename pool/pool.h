@@ -149,6 +149,10 @@ uint64_t pool_next_deadline(const struct pool *pool);
 /* Somebody will ask: the minimum is opened now. */
 void pool_warm(struct pool *pool, uint64_t now);
 
+/* What is open now serves nobody anew: the idle are closed, the others when they come back, and
+ * what is being opened once it is. Where a client would wait for them, others are opened. */
+void pool_renew(struct pool *pool, uint64_t now);
+
 /* No more openings, and nobody is served any more. What is lent is closed when it comes back,
  * all else now. */
 void pool_retire(struct pool *pool, uint64_t now);
@@ -161,11 +165,18 @@ size_t pool_count(const struct pool *pool, enum pool_server_state state);
 size_t pool_waiting(const struct pool *pool);
 uint64_t pool_longest_wait(const struct pool *pool, uint64_t now);
 
+/* The server in that state which has come into it after another one, or first of all for NULL;
+ * NULL: there is none. */
+const struct pool_server *pool_server_after(const struct pool *pool, enum pool_server_state state,
+                                            const struct pool_server *other);
+
 /* A server's number in its pool, from 0; its state and since when; a place for whoever
  * carries out its orders. */
 size_t pool_server_number(const struct pool *pool, const struct pool_server *server);
 enum pool_server_state pool_server_state(const struct pool_server *server, uint64_t *since);
 bool pool_server_is_own(const struct pool_server *server);
+/* Whether it will be closed as soon as its client leaves it. */
+bool pool_server_is_expired(const struct pool_server *server, uint64_t now);
 void pool_server_set_connection(struct pool_server *server, void *connection);
 void *pool_server_connection(const struct pool_server *server);
 

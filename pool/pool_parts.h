@@ -18,6 +18,7 @@ struct pool_server {
     uint64_t since;             /* when it came into its state */
     uint64_t expires;           /* when it is too old for another client */
     bool opened;                /* its connection was once ready */
+    bool outdated;              /* while OPENING: nobody is to have it */
     bool own;                   /* it is opened for one client alone */
     void *connection;
 };

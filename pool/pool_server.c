@@ -59,6 +59,20 @@ bool pool_server_is_own(const struct pool_server *server)
     return server->own;
 }
 
+bool pool_server_is_expired(const struct pool_server *server, uint64_t now)
+{
+    return server->outdated || (server->opened && (server->own || server->expires <= now));
+}
+
+const struct pool_server *pool_server_after(const struct pool *pool, enum pool_server_state state,
+                                            const struct pool_server *other)
+{
+    const struct list *list = &pool->servers[state];
+    struct link *link = other != NULL ? list_after(list, &other->link) : list_front(list);
+
+    return LIST_ITEM(link, const struct pool_server, link);
+}
+
 void pool_server_set_connection(struct pool_server *server, void *connection)
 {
     server->connection = connection;

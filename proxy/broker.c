@@ -53,6 +53,7 @@ static void open_server(struct broker_place *place, struct pool_server *server,
         return;
     }
     backend->id = ++broker->next_id;
+    backend->since = now_in(broker);
     backend->reset_always = place->terms.reset_always && place->terms.reset_query != NULL;
     pool_server_set_connection(server, backend);
 }
@@ -516,6 +517,28 @@ void broker_tick(struct broker *broker, uint64_t now)
     {
         pool_tick(place->pool, now);
         carry_out_all(place);
+    }
+}
+
+void broker_reconnect(struct broker *broker, const char *database)
+{
+    struct broker_place *place, *next;
+
+    HASH_ITER(hh, broker->places, place, next)
+    {
+        if (database != NULL && strcmp(place->terms.database, database) != 0)
+            continue;
+        pool_renew(place->pool, now_in(broker));
+        carry_out_all(place);
+    }
+}
+
+void broker_end_period(struct broker *broker)
+{
+    for (struct broker_place *place = broker->places; place != NULL; place = place->hh.next) {
+        place->older = place->newer;
+        place->newer = (struct stats){{0}};
+        stats_add_pool(&place->newer, &place->metrics);
     }
 }
 

@@ -25,6 +25,7 @@
 #include "proxy/alarm.h"
 #include "proxy/metrics.h"
 #include "proxy/settings.h"
+#include "proxy/stats.h"
 
 struct broker_lease;
 
@@ -63,6 +64,7 @@ struct broker_place {
     char why[256];                     /* why the last opening failed */
     char why_own[256];                 /* ... of a server that a client wanted for itself */
     struct metrics_pool metrics;
+    struct stats newer, older;    /* at the end of the last stats_period, and of that before */
     size_t pins[RELAY_PIN_COUNT]; /* how often a client came to keep its server for that */
     bool carrying_out;
     size_t number; /* for whoever goes through all places */
@@ -121,6 +123,12 @@ enum err broker_cancel(struct broker_lease *lease) MUST_CHECK;
 
 /* From now on the client works with its server, which it keeps for as long as the mode says. */
 void broker_set_mode(struct broker_lease *lease);
+
+/* Closes servers of that database, or of all for NULL, as they are left; new ones are opened. */
+void broker_reconnect(struct broker *broker, const char *database);
+
+/* A stats_period has ended. */
+void broker_end_period(struct broker *broker);
 
 /* What is overdue in any pool; asks the alarm for what is due next. */
 void broker_tick(struct broker *broker, uint64_t now);

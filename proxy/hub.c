@@ -327,6 +327,20 @@ void hub_tick(struct hub *hub, uint64_t now)
         pump(room_of(named));
 }
 
+void hub_reconnect(struct hub *hub, const char *database)
+{
+    for (struct named *named = named_first(&hub->rooms); named != NULL; named = named_next(named)) {
+        struct hub_room *room = room_of(named);
+
+        if (room->listening == NULL ||
+            (database != NULL && strcmp(room->place->terms.database, database) != 0))
+            continue;
+        lose(room, "RECONNECT");
+        channels_lost(&room->channels, now_in(hub));
+        pump(room);
+    }
+}
+
 void hub_stop(struct hub *hub)
 {
     for (struct named *named = named_first(&hub->rooms); named != NULL; named = named_next(named)) {

@@ -72,6 +72,9 @@ struct hub_counts {
 void hub_init(struct hub *hub, const struct hub_options *options);
 void hub_tick(struct hub *hub, uint64_t now);
 
+/* Connections to that database, or to all for NULL, are as if they had been lost. */
+void hub_reconnect(struct hub *hub, const char *database);
+
 /* Closes all connections; no subscriber may be left. */
 void hub_stop(struct hub *hub);
 void hub_fini(struct hub *hub);

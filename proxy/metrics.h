@@ -31,6 +31,10 @@
     X(queries,               "weir_pool_queries_total",               "Queries that were answered.") \
     X(bytes_from_clients,    "weir_pool_client_received_bytes_total", "Bytes that clients sent.") \
     X(bytes_to_clients,      "weir_pool_client_sent_bytes_total",     "Bytes sent to clients.") \
+    X(logins,                "weir_pool_logins_total",                "Clients that logged in.") \
+    X(statements_from_clients, "weir_pool_client_statements_total",   "Prepared statements with a name that clients made.") \
+    X(statements_to_servers, "weir_pool_server_statements_total",     "Times such a statement was prepared on a server.") \
+    X(statements_bound,      "weir_pool_bound_statements_total",      "Times clients bound such a statement.") \
     X(waited_too_long,       "weir_pool_wait_timeouts_total",         "Clients refused because no connection became free in time.") \
     X(servers_opened,        "weir_pool_servers_opened_total",        "Server connections opened and logged in.") \
     X(servers_not_opened,    "weir_pool_servers_failed_total",        "Server connections that could not be opened.") \

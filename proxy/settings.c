@@ -23,7 +23,7 @@
 static const struct option_row rows[] = {
     /* name                        kind, range                  where                         default          changes
      *   what it is, in one sentence */
-    {"admin_users",                 OPTION_STRING,               NOT_YET,                      "",              LIVE,
+    {"admin_users",                 OPTION_STRING,               AT(admin_users),              "",              LIVE,
         "Users who may give every command of the console."},
     {"application_name_add_host",   OPTION_BOOL,                 NOT_YET,                      "0",             LIVE,
         "Whether the client's address is added to its application_name."},
@@ -185,9 +185,9 @@ static const struct option_row rows[] = {
         "Another name of job_name."},
     {"so_reuseport",                OPTION_BOOL,                 NOT_YET,                      "0",             START,
         "Whether several processes may listen on one port."},
-    {"stats_period",                COUNT,                       NOT_YET,                      "60",            LIVE,
+    {"stats_period",                OPTION_COUNT(1, 2147483647), AT(stats_period),             "60",            LIVE,
         "How many seconds averages are over."},
-    {"stats_users",                 OPTION_STRING,               NOT_YET,                      "",              LIVE,
+    {"stats_users",                 OPTION_STRING,               AT(stats_users),              "",              LIVE,
         "Users who may look at the console, and no more."},
     {"suspend_timeout",             OPTION_SECONDS,              NOT_YET,                      "10",            LIVE,
         "How long SUSPEND may take."},

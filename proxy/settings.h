@@ -61,6 +61,7 @@ struct settings {
     char *auth_file; /* NULL: none */
     uint64_t scram_iterations;
     char *ignore_startup_parameters;
+    char *admin_users, *stats_users; /* of the console; "": nobody */
     uint64_t max_client_conn;
 
     /* who gets a server */
@@ -82,6 +83,7 @@ struct settings {
 
     /* what is written down */
     bool log_connections, log_disconnections, log_pooler_errors;
+    uint64_t stats_period; /* in seconds, at least 1 */
     uint64_t verbose;
     char *logfile; /* "": standard error */
     enum settings_log_format log_format;

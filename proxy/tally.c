@@ -60,8 +60,12 @@ void tally_hears(struct tally *tally, struct metrics_pool *metrics, const struct
     tally->query_us = now;
 }
 
+/* Statements are seen in any plan of a client's. */
 void tally_answered_here(struct metrics_pool *metrics, const struct relay_plan *plan)
 {
     metrics->queries += plan->queries;
     metrics->transactions += plan->transactions;
+    metrics->statements_from_clients += plan->parsed;
+    metrics->statements_to_servers += plan->prepared;
+    metrics->statements_bound += plan->bound;
 }

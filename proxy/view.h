@@ -1,5 +1,6 @@
 /*
- * proxy/view.h - a worker as those see it who look from outside: /metrics now.
+ * proxy/view.h - a worker as those see it who look from outside: /metrics; the
+ * console's SHOW is another way to see it (show.h).
  *
  *      view_render(worker, &out);
  *

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "proxy/address.h"
+#include "proxy/admin.h"
 #include "proxy/fronts/postgres/subscriptions.h"
 #include "proxy/routes.h"
 
@@ -75,9 +76,16 @@ static void stop(struct worker *worker)
     broker_retire(&worker->broker);
 }
 
+static void empty(struct worker *worker)
+{
+    enter(worker, WORKER_EMPTYING, 0);
+    listener_close_all(&worker->listeners);
+    door_close(&worker->door);
+}
+
 static void drain(struct worker *worker)
 {
-    if (worker->phase != WORKER_RUNNING) {
+    if (worker->phase >= WORKER_DRAINING) {
         stop(worker);
         return;
     }
@@ -96,13 +104,14 @@ static void on_between(uv_prepare_t *between)
 
     worker->metrics.loop_turns++;
     door_turn(&worker->door);
-    if (worker->phase == WORKER_RUNNING || !front_is_empty(&worker->front) ||
+    if (worker->phase == WORKER_RUNNING || !front_is_drained(&worker->front) ||
         !door_is_empty(&worker->door) || http_working(&worker->http) > 0 ||
         worker->errands.errands.length > 0)
         return;
-    if (worker->phase == WORKER_DRAINING)
+    if (worker->phase != WORKER_STOPPING)
         stop(worker);
-    if (broker_is_vacant(&worker->broker) && door_is_vacant(&worker->door))
+    if (front_is_empty(&worker->front) && broker_is_vacant(&worker->broker) &&
+        door_is_vacant(&worker->door))
         close_everything(worker);
 }
 
@@ -119,6 +128,27 @@ static void end_phase(struct worker *worker)
     }
 }
 
+void worker_shut_down(struct worker *worker, enum worker_phase how)
+{
+    if (worker->phase >= how)
+        return;
+    if (how == WORKER_EMPTYING)
+        empty(worker);
+    else if (how == WORKER_DRAINING)
+        drain(worker);
+    else
+        stop(worker);
+}
+
+enum err worker_reload(struct worker *worker)
+{
+    enum err e = log_reopen(worker->log);
+
+    if (e != ERR_OK)
+        log_write(worker->log, LOG_LEVEL_ERROR, NULL, "the log cannot be opened anew");
+    return e;
+}
+
 /* ---- events ------------------------------------------------------------------------------ */
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -127,10 +157,8 @@ static void on_signal(uv_signal_t *signal, int number)
 
     switch (number) {
     case SIGHUP:
-        if (log_reopen(worker->log) != ERR_OK)
-            log_write(worker->log, LOG_LEVEL_ERROR, NULL, "the log cannot be opened anew");
-        log_write(worker->log, LOG_LEVEL_WARNING, NULL,
-                  "got SIGHUP: the log was reopened; a new configuration needs a restart for now");
+        if (worker_reload(worker) == ERR_OK)
+            log_write(worker->log, LOG_LEVEL_WARNING, NULL, "got SIGHUP: " WORKER_RELOADED);
         break;
     case SIGTERM:
         log_write(worker->log, LOG_LEVEL_INFO, NULL,
@@ -145,9 +173,24 @@ static void on_signal(uv_signal_t *signal, int number)
     }
 }
 
+/* For averages: proxy/stats.h. */
+static void end_period(struct worker *worker, uint64_t now)
+{
+    uint64_t period_ms = worker->config->settings.stats_period * 1000;
+
+    if (now - worker->period_began >= period_ms) {
+        worker->period_before = worker->period_began;
+        worker->period_began = now;
+        broker_end_period(&worker->broker);
+    }
+    alarm_due_at(&worker->alarm, worker->period_began + period_ms);
+}
+
 static void on_tick(void *owner, uint64_t now)
 {
     struct worker *worker = owner;
+
+    end_period(worker, now);
 
     broker_tick(&worker->broker, now);
     hub_tick(&worker->hub, now);
@@ -222,6 +265,8 @@ static enum err set_up_front(struct worker *worker)
         .metrics = &worker->metrics,
         .hashing = &worker->hashing,
         .terms = &worker->terms,
+        .console = &admin_events,
+        .console_owner = worker,
         .limits_ms =
             {
                 [SESSION_GREETING] = settings->client_login_timeout_ms,
@@ -439,6 +484,9 @@ enum err worker_listen(struct worker *worker, char why[256])
 
 void worker_run(struct worker *worker)
 {
+    uv_update_time(&worker->loop);
+    worker->period_before = worker->period_began = uv_now(&worker->loop);
+    end_period(worker, worker->period_began);
     terms_warm(&worker->terms);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
 }

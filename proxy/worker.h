@@ -6,12 +6,13 @@
  *      worker_run(&worker);                returns when the last connection is closed
  *      worker_fini(&worker);
  *
- *      RUNNING --> DRAINING --> STOPPING --> the loop ends
- *         `-------------------------^
+ *      RUNNING --> EMPTYING --> DRAINING --> STOPPING --> the loop ends
+ *         `------------^------------^-----------^
  *
- * DRAINING (SIGTERM): no new clients; those between transactions are told to go, the others
- * when theirs ends, all of them after shutdown_timeout. STOPPING (SIGINT, or a second
- * signal): at once.
+ * No new clients from now on. EMPTYING (SHUTDOWN WAIT_FOR_CLIENTS): the others go when they
+ * like. DRAINING (SIGTERM): those between transactions are told to go, the others when theirs
+ * ends, all of them after shutdown_timeout. STOPPING (SIGINT, or a second signal): at once.
+ * Who is at the console may watch the end of the others, and goes last.
  *
  * Everything a worker has is reached from here and touched by its thread alone.
  */
@@ -39,7 +40,7 @@
 #include "proxy/routes.h"
 #include "proxy/terms.h"
 
-enum worker_phase { WORKER_RUNNING, WORKER_DRAINING, WORKER_STOPPING };
+enum worker_phase { WORKER_RUNNING, WORKER_EMPTYING, WORKER_DRAINING, WORKER_STOPPING };
 enum { WORKER_SIGNALS = 4 };
 
 struct worker {
@@ -63,6 +64,7 @@ struct worker {
     struct http http;
     struct metrics_process metrics;
     uint64_t started_us;
+    uint64_t period_before, period_began; /* the stats_period before this one; in ms of the loop */
     enum worker_phase phase;
     uint64_t phase_ends; /* when the next phase begins by itself; UINT64_MAX: never */
     bool http_is_open, closed;
@@ -75,6 +77,11 @@ enum err worker_init(struct worker *worker, const struct config *config,
                      struct log *log) MUST_CHECK;
 enum err worker_listen(struct worker *worker, char why[256]) MUST_CHECK;
 void worker_run(struct worker *worker);
+
+/* As by a signal: SIGHUP, and those that end it. Nothing happens if it has come further. */
+#define WORKER_RELOADED "the log was reopened; a new configuration needs a restart for now"
+enum err worker_reload(struct worker *worker) MUST_CHECK;
+void worker_shut_down(struct worker *worker, enum worker_phase how);
 
 /* Not of one that is stuck: that ends with its process. */
 void worker_fini(struct worker *worker);

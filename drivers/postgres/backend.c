@@ -540,5 +540,16 @@ void backend_write_parameters(const struct backend *backend, struct bytes *out)
 
 int backend_pid(const struct backend *backend)
 {
-    return PQbackendPID(backend->conn);
+    return backend->conn != NULL ? PQbackendPID(backend->conn) : 0;
+}
+
+void backend_write_tls(const struct backend *backend, char *to, size_t size)
+{
+    const char *protocol = NULL, *cipher = NULL;
+
+    if (backend->conn != NULL) {
+        protocol = PQsslAttribute(backend->conn, "protocol");
+        cipher = PQsslAttribute(backend->conn, "cipher");
+    }
+    snprintf(to, size, "%s%s%s", protocol ? protocol : "", cipher ? "/" : "", cipher ? cipher : "");
 }

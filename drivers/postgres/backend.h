@@ -79,7 +79,8 @@ struct backend {
     enum backend_state state;
     void *owner, *slot; /* who opened it, and for what */
     void *client;       /* who leases it */
-    uint64_t id;        /* for the log; the owner's to set */
+    uint64_t id;        /* for the log; the owner's to set ... */
+    uint64_t since;     /* ... when it was opened, as well */
     struct login *login;
     PGconn *conn;
     const char *reset_query; /* in session mode; may be NULL */
@@ -159,6 +160,9 @@ bool backend_is_insisting(const struct backend *backend);
 /* The ParameterStatus messages a server of this kind greets with, those aside that follow
  * the client. */
 void backend_write_parameters(const struct backend *backend, struct bytes *out);
-int backend_pid(const struct backend *backend);
+int backend_pid(const struct backend *backend); /* 0: it is not logged in */
+
+/* "TLSv1.3/TLS_AES_256_GCM_SHA384"; "" without TLS. */
+void backend_write_tls(const struct backend *backend, char *to, size_t size);
 
 #endif

@@ -99,6 +99,8 @@ struct relay_plan {
     unsigned transactions;   /* how many ended in this plan */
     unsigned queries;        /* how many ReadyForQuery or complete statements */
     struct slice back;       /* relay_from_client: for the client itself, at once */
+    unsigned parsed, bound;  /* Parse and Bind of statements with a name that were seen ... */
+    unsigned prepared;       /* ... and Parse of those that go to the server */
     struct slice slices[RELAY_MOST_SLICES]; /* to the other side, in this order */
 };
 

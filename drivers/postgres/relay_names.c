@@ -372,6 +372,18 @@ static bool see_statement(struct relay *relay, const struct seen *seen, struct r
     }
 }
 
+static void count(const struct seen *seen, const struct relay_naming *naming,
+                  struct relay_plan *plan)
+{
+    bool parses = seen->message.at[0] == WIRE_PARSE;
+
+    if (seen->name.length == 0)
+        return;
+    plan->parsed += parses;
+    plan->prepared += parses && (naming->marks & OWED_HERE) == 0;
+    plan->bound += seen->message.at[0] == WIRE_BIND;
+}
+
 static bool has_room(const struct relay *relay)
 {
     return relay->names.count <= RELAY_MOST_STEPS - MOST_AT_ONCE;
@@ -415,6 +427,7 @@ bool relay_names_see(struct relay *relay, struct slice message, bool plain, stru
         relay_steps_evict(relay, plan);
     if (!see_statement(relay, &seen, plan, naming))
         return false;
+    count(&seen, naming, plan);
     names->anew = false;
     return true;
 }

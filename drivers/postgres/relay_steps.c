@@ -355,6 +355,7 @@ void relay_steps_parse_ahead(struct relay *relay, struct relay_plan *plan,
     relay_forward(plan, body.at, body.length); /* the step holds it */
     owed_push(&relay->owed, OWED_PARSE | OWED_QUIET | OWED_NAMED);
     relay->unsynced = true;
+    plan->prepared++;
     relay_steps_add(relay, statement, NULL, as);
 }
 

@@ -15,7 +15,6 @@ enum {
 enum {
     LENGTH_SIZE = 4,
     LENGTH_MOST = 0x3fffffff, /* PostgreSQL's own limit for anything in memory: 1 GB - 1 */
-    TEXT_OID = 25,
     PROTOCOL_3 = 3 << 16,
 };
 
@@ -257,19 +256,34 @@ void wire_add_ready_for_query(struct bytes *out, char status)
 
 /* ---- to clients: rows -------------------------------------------------------------------- */
 
-void wire_add_row_description(struct bytes *out, const char *const *names, uint16_t count)
+static uint16_t size_of_type(enum wire_type type)
+{
+    switch (type) {
+    case WIRE_INT4:
+        return 4;
+    case WIRE_INT8:
+        return 8;
+    case WIRE_BYTEA:
+    case WIRE_TEXT:
+    case WIRE_NUMERIC:
+        break;
+    }
+    return UINT16_MAX; /* -1: of any size */
+}
+
+void wire_add_row_description(struct bytes *out, const struct wire_column *columns, uint16_t count)
 {
     size_t begin = begin_message(out, WIRE_ROW_DESCRIPTION);
 
     add_u16(out, count);
     for (uint16_t i = 0; i < count; i++) {
-        add_text(out, names[i]);
+        add_text(out, columns[i].name);
         add_u32(out, 0); /* of no table */
         add_u16(out, 0); /* and no column of one */
-        add_u32(out, TEXT_OID);
-        add_u16(out, UINT16_MAX); /* -1: of any size */
+        add_u32(out, columns[i].type);
+        add_u16(out, size_of_type(columns[i].type));
         add_u32(out, UINT32_MAX); /* -1: no type modifier */
-        add_u16(out, 0);          /* as text */
+        add_u16(out, columns[i].is_binary ? 1 : 0);
     }
     end_message(out, begin);
 }
@@ -289,6 +303,14 @@ void wire_add_data_row(struct bytes *out, const struct slice *values, uint16_t c
 void wire_add_command_complete(struct bytes *out, const char *tag)
 {
     add_text_message(out, WIRE_COMMAND_COMPLETE, tag);
+}
+
+void wire_add_no_parameters(struct bytes *out)
+{
+    size_t begin = begin_message(out, WIRE_PARAMETER_DESCRIPTION);
+
+    add_u16(out, 0);
+    end_message(out, begin);
 }
 
 /* ---- to servers -------------------------------------------------------------------------- */

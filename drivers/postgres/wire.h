@@ -26,6 +26,7 @@
 #ifndef DRIVERS_POSTGRES_WIRE_H
 #define DRIVERS_POSTGRES_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -147,10 +148,26 @@ void wire_add_ready_for_query(struct bytes *out, char status);
 void wire_add_notification(struct bytes *out, uint32_t pid, const char *channel,
                            const char *payload);
 
-/* Rows of a console: every column is text. A value whose at is NULL is SQL's NULL. */
-void wire_add_row_description(struct bytes *out, const char *const *names, uint16_t count);
+/* Rows of our own. A value whose at is NULL is SQL's NULL. */
+enum wire_type {
+    WIRE_BYTEA = 17,
+    WIRE_INT8 = 20,
+    WIRE_INT4 = 23,
+    WIRE_TEXT = 25,
+    WIRE_NUMERIC = 1700,
+};
+
+struct wire_column {
+    const char *name;
+    enum wire_type type;
+    bool is_binary;
+};
+
+void wire_add_row_description(struct bytes *out, const struct wire_column *columns, uint16_t count);
 void wire_add_data_row(struct bytes *out, const struct slice *values, uint16_t count);
 void wire_add_command_complete(struct bytes *out, const char *tag);
+/* Of a statement that takes no parameters. */
+void wire_add_no_parameters(struct bytes *out);
 
 /* ---- to servers -------------------------------------------------------------------------- */
 

@@ -88,6 +88,7 @@ static size_t on_bytes(struct stream *stream, struct slice in)
     if (line->is_lost)
         return in.length;
     line->counts->reads++;
+    line->reads++;
     line->heard = uv_now(line->home->streams->loop);
     used = show_replies(line, in);
     if (line->is_raw && line->trunk.replies == 0 && line->state == LINE_OPEN && used < in.length)
@@ -182,6 +183,7 @@ enum err line_ask(struct line *line, void *whom, const struct trunk_note *note, 
         line->out.length -= bytes.length;
         return e;
     }
+    line->asked += note->count;
     if (!link_is_linked(&line->unsent))
         list_push_back(&line->home->unsent, &line->unsent);
     return ERR_OK;

@@ -68,11 +68,12 @@ struct line {
     void *guest;                /* whose it is, if it is one's own */
     struct connect *connect;
     SSL *ssl;
-    uint64_t id;      /* for the log; the owner's to set */
-    uint64_t since;   /* when it began to be opened */
-    uint64_t heard;   /* when something came last */
-    unsigned version; /* of Redis; 0: unknown */
-    int32_t db;       /* that was selected last */
+    uint64_t id;           /* for the log; the owner's to set */
+    uint64_t since;        /* when it began to be opened */
+    uint64_t heard;        /* when something came last */
+    uint64_t asked, reads; /* requests of whoever shares it, and times it was read */
+    unsigned version;      /* of Redis; 0: unknown */
+    int32_t db;            /* that was selected last */
     enum line_state state;
     bool is_raw, has_stream, is_lost;
 };

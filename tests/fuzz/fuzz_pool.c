@@ -127,6 +127,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             server_acts(&w, whom % SERVERS, how);
             break;
         case 3:
+            if (how >= 0xf8)
+                pool_renew(w.pool, w.now);
+            take_orders(&w);
             pool_tick(w.pool, w.now += how % 64);
             break;
         }

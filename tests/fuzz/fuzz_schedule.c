@@ -126,7 +126,7 @@ static void check(const struct world *w)
     const struct schedule *s = &w->schedule;
     size_t asking = 0, used = 0, ended = 0;
 
-    for (size_t i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < s->with.lanes_length; i++) {
         check_lane(w, i);
         asking += w->waits[i];
         used += w->waits[i] || w->has[i];
@@ -248,7 +248,11 @@ static void begin(struct world *w, struct choices *choices)
             .alone = frames || (options.mode != SCHEDULE_PARALLEL && (how & 0x20)),
         };
     }
-    schedule_begin(&w->schedule, &options, w->queries, w->length, w->lanes, LANES, 0);
+    options.queries = w->queries;
+    options.queries_length = w->length;
+    options.lanes = w->lanes;
+    options.lanes_length = LANES;
+    schedule_begin(&w->schedule, &options, 0);
 }
 
 /* Whatever has happened: who is granted and answered what is asked for comes to an end. */

@@ -265,7 +265,9 @@ static void start(const char *name, const json_t *from)
     build(job, list, queries);
     job->next = jobs;
     jobs = job;
-    e = errand_start(&worker.errands, &options, queries, job->length, &events, job, &job->errand);
+    options.queries = queries;
+    options.queries_length = job->length;
+    e = errand_start(&worker.errands, &options, &events, job, &job->errand);
     free(queries);
     if (e == ERR_OK)
         return;

@@ -44,6 +44,15 @@ def test_connections_that_are_not_there_yet_are_opened_side_by_side(errands):
     assert max(over.ms for over in answers.values()) - min(over.ms for over in answers.values()) < 450
 
 
+def test_who_waits_gets_his_turn_between_the_queries_of_another(errands):
+    errand = errands(1)
+    errand.start("long", ["select pg_sleep(0.02)"] * 100)
+    errand.start("short", ["select 1"])
+    short, long = errand.ended("short"), errand.ended("long")
+    assert short[0].how == "well" and all(over.how == "well" for over in long.values())
+    assert short[0].ms < max(over.ms for over in long.values()) - 1000
+
+
 def test_one_connection_runs_many_queries_before_it_is_given_back(errands):
     errand = errands(1)
     errand.run(["select 1"], "first")

@@ -385,11 +385,13 @@ def test_a_link_that_owed_too_much_takes_more_when_it_does_not(redis_server, red
     weir = redis_door(redis_server, stuck_timeout=0, connect_timeout=0, dedicated_idle_timeout=0)
     wires = [RedisWire(weir.port) for _ in range(4)]
     many = 50000
-    slow = request("EVAL", "local t = redis.call('time')[1] + 1; while redis.call('time')[1] - t < 1 do end; return 7", "0")
-    wires[0].send(slow)
+    for wire in wires:
+        wire.ask("ECHO", "x")
+    sleeper = redis_server.wire()
+    sleeper.send(request("DEBUG", "SLEEP", "1.5"))
     for wire in wires:
         wire.send(request("ECHO", "x") * many)
-    assert wires[0].read() == b":7\r\n"
+    assert sleeper.read() == b"+OK\r\n"
     started = time.monotonic()
     for wire in wires:
         for _ in range(many):

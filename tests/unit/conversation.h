@@ -211,7 +211,7 @@ static struct statement_set statements;
 static bool has_server;
 static enum relay_verdict verdict;
 static struct bytes at_server, at_client, kept_client, kept_server;
-static unsigned transactions, refusals;
+static unsigned transactions, refusals, parsed, prepared, bound;
 
 static void add_plan(struct bytes *to, const struct relay_plan *plan)
 {
@@ -238,6 +238,9 @@ static void client_goes_on(void)
         forget(&kept_client, used);
         verdict = plan.verdict;
         refusals += plan.refused;
+        parsed += plan.parsed;
+        prepared += plan.prepared;
+        bound += plan.bound;
     } while (used > 0 && kept_client.length > 0);
 }
 
@@ -274,7 +277,7 @@ static void begin_story(void)
     relay_attach(&relay, &sent);
     relay.names.unnamed = true; /* most stories do not tell where it came from */
     has_server = true;
-    transactions = 0;
+    transactions = parsed = prepared = bound = 0;
 }
 
 static void end_story(void)

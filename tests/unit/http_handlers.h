@@ -18,6 +18,8 @@ static void on_held(struct exchange *exchange, void *context)
 {
     cr_assert_eq(exchange_context(exchange), context);
     cr_assert_null(exchange_owner(exchange));
+    cr_assert(exchange_is_local(exchange));
+    cr_assert_str_eq(exchange_handler(exchange)->path, "/held");
     exchange_set_owner(exchange, &held);
     held = exchange;
     begun++;

@@ -57,7 +57,11 @@ static void given_queries(const char *words)
             query->timeout_ms = strtoul(words + 1, (char **)&words, 10);
         words += *words == ' ';
     }
-    schedule_begin(&schedule, &options, queries, count, lanes, most_lanes, now);
+    options.queries = queries;
+    options.queries_length = count;
+    options.lanes = lanes;
+    options.lanes_length = most_lanes;
+    schedule_begin(&schedule, &options, now);
 }
 
 static void tell_overs(char *told, size_t size)

@@ -72,6 +72,8 @@ Test(exchange, what_no_handler_need_see_is_refused_before_its_body_is_taken)
         shutdown(fd, SHUT_WR);
         is_closed_after(fd, table[i].status);
         cr_assert_not_null(strstr(heard, "{\"error\":\""));
+        cr_assert_eq(strstr(heard, "\r\nConnection: close\r\n") != NULL, i > 0);
+        cr_assert_null(strstr(heard + 1, "HTTP/1.1 "), "its body is no request: %s", heard);
     }
     cr_assert_eq(begun, 0);
     nobody_is_left();

@@ -352,3 +352,73 @@ Test(pool, who_retires_waits_for_no_opening_and_no_cleaning)
     pool_retire(pool, now);
     orders_are("close s1; close s0; refuse bob: 57P01");
 }
+
+Test(pool, renewed_it_lends_nothing_that_was_open_before)
+{
+    given_ana_has_one_of(3);
+    asks(&bob);
+    orders_are("open s1");
+    opened(1);
+    orders_are("grant s1 to bob");
+    returns(&bob, POOL_LEFT_NOTHING);
+    pool_renew(pool, now);
+    orders_are("close s1");
+    asks(&bob);
+    orders_are("open s2");
+    opened(2);
+    orders_are("grant s2 to bob");
+    lost(1);
+    returns(&ana, POOL_LEFT_NOTHING);
+    orders_are("close s0");
+    returns(&bob, POOL_LEFT_NOTHING);
+    orders_are("");
+}
+
+Test(pool, what_was_being_opened_or_cleaned_when_it_was_renewed_is_closed_then)
+{
+    given_ana_has_one_of(2);
+    asks(&bob);
+    orders_are("open s1");
+    returns(&ana, POOL_LEFT_STATE);
+    orders_are("clean s0");
+    pool_renew(pool, now);
+    orders_are("");
+    pool_cleaned(pool, s[0], now);
+    orders_are("close s0");
+    lost(0);
+    opened(1);
+    orders_are("close s1; open s0");
+    lost(1);
+    opened(0);
+    orders_are("grant s0 to bob");
+}
+
+Test(pool, renewing_is_no_failure)
+{
+    given_a_pool_of(1);
+    asks(&ana);
+    orders_are("open s0");
+    pool_renew(pool, now);
+    opened(0);
+    orders_are("close s0");
+    lost(0);
+    orders_are("open s0");
+}
+
+Test(pool, its_servers_can_be_looked_at_state_by_state)
+{
+    const struct pool_server *first;
+
+    given_ana_has_one_of(2);
+    asks(&bob);
+    orders_are("open s1");
+    first = pool_server_after(pool, POOL_SERVER_LEASED, NULL);
+    cr_assert_eq(first, s[0]);
+    cr_assert_null(pool_server_after(pool, POOL_SERVER_LEASED, first));
+    cr_assert_eq(pool_server_after(pool, POOL_SERVER_OPENING, NULL), s[1]);
+    cr_assert_null(pool_server_after(pool, POOL_SERVER_IDLE, NULL));
+    cr_assert_not(pool_server_is_expired(s[0], now));
+    pool_renew(pool, now);
+    cr_assert(pool_server_is_expired(s[0], now));
+    cr_assert(pool_server_is_expired(s[1], now));
+}

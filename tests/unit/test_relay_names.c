@@ -459,3 +459,26 @@ Story(without_a_limit_a_named_statement_keeps_its_server)
     exchange("Bind s1; Execute; Close S s1; Sync",
              "BindComplete; CommandComplete A; CloseComplete; ReadyForQuery I");
 }
+
+/* ---- what is counted --------------------------------------------------------------------- */
+
+Story(statements_are_counted_where_they_are_made_prepared_and_bound)
+{
+    exchange("Parse s1 select; Bind s1; Execute; Sync", "ParseComplete; " SERVED);
+    exchange("Bind s1; Execute; Sync", SERVED);
+    cr_assert_eq(parsed, 1);
+    cr_assert_eq(prepared, 1);
+    cr_assert_eq(bound, 2);
+    the_client_gets_a_new_server();
+    client_sends("Bind s1; Execute; Sync");
+    server_gets("Parse s1 select; Bind s1; Execute; Sync");
+    server_sends("ParseComplete; " SERVED);
+    client_gets(SERVED);
+    cr_assert_eq(parsed, 1);
+    cr_assert_eq(prepared, 2);
+    cr_assert_eq(bound, 3);
+    exchange("Parse - select; Bind; Execute; Sync", "ParseComplete; " SERVED);
+    cr_assert_eq(parsed, 1);
+    cr_assert_eq(prepared, 2);
+    cr_assert_eq(bound, 3);
+}

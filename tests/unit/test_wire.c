@@ -127,13 +127,17 @@ Test(wire, what_follows_a_login)
     SAID("Z\0\0\0\5I");
 }
 
-Test(wire, rows_of_text)
+Test(wire, rows)
 {
-    static const char *const names[] = {"n"};
+    static const struct wire_column columns[] = {{"n", WIRE_TEXT, false}, {"i", WIRE_INT4, true}};
     struct slice values[] = {text("abc"), {NULL, 0}, text("")};
 
-    wire_add_row_description(&out, names, 1);
+    wire_add_row_description(&out, columns, 1);
     SAID("T\0\0\0\x1a\0\1n\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
+    wire_add_row_description(&out, columns + 1, 1);
+    SAID("T\0\0\0\x1a\0\1i\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\1");
+    wire_add_no_parameters(&out);
+    SAID("t\0\0\0\6\0\0");
     wire_add_data_row(&out, values, 3);
     SAID("D\0\0\0\x15\0\3\0\0\0\3abc\xff\xff\xff\xff\0\0\0\0");
     wire_add_command_complete(&out, "SHOW");

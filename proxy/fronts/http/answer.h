@@ -31,7 +31,7 @@ enum answer_step {
 };
 
 struct exchange {
-    struct link link; /* in http->spare */
+    struct exchange *next; /* in http->spare */
     struct http_connection *connection;
     struct parser parser;
     struct parser_request request;

@@ -97,14 +97,16 @@ static void destroy(struct exchange *exchange)
 static bool take_exchange(struct http_connection *connection)
 {
     struct http *http = connection->http;
-    struct exchange *exchange = LIST_FRONT(&http->spare, struct exchange, link);
+    struct exchange *exchange = http->spare;
 
-    if (exchange != NULL)
-        list_remove(&http->spare, &exchange->link);
-    else if ((exchange = calloc(1, sizeof(*exchange))) == NULL)
-        return false;
-    else
+    if (exchange != NULL) {
+        http->spare = exchange->next;
+        http->spare_length--;
+    } else {
+        if ((exchange = calloc(1, sizeof(*exchange))) == NULL)
+            return false;
         parser_init(&exchange->parser, http->options.head_most);
+    }
     exchange->connection = connection;
     connection->exchange = exchange;
     return true;
@@ -112,12 +114,10 @@ static bool take_exchange(struct http_connection *connection)
 
 static void make_new(struct exchange *exchange)
 {
-    struct exchange old = *exchange;
-
-    if (old.out.capacity > MOST_KEPT)
-        bytes_free(&old.out);
-    bytes_clear(&old.out);
-    bytes_clear(&old.lines);
+    if (exchange->out.capacity > MOST_KEPT)
+        bytes_free(&exchange->out);
+    bytes_clear(&exchange->out);
+    bytes_clear(&exchange->lines);
     parser_forget(&exchange->parser, MOST_KEPT);
     exchange->request = (struct parser_request){0};
     exchange->route = (struct route_found){0};
@@ -125,8 +125,7 @@ static void make_new(struct exchange *exchange)
     exchange->step = ANSWER_READING;
     exchange->is_last = exchange->may_gzip = exchange->is_chunked = false;
     exchange->gathered = 0;
-    exchange->out = old.out;
-    exchange->lines = old.lines;
+    exchange->dropped = 0;
 }
 
 static void release_exchange(struct http_connection *connection)
@@ -139,20 +138,20 @@ static void release_exchange(struct http_connection *connection)
         gzip_give(&http->gzips, exchange->gzip);
     exchange->gzip = NULL;
     connection->exchange = NULL;
-    if (http->spare.length == MOST_SPARE) {
+    if (http->spare_length == MOST_SPARE) {
         destroy(exchange);
         return;
     }
     make_new(exchange);
-    list_push_front(&http->spare, &exchange->link);
+    exchange->next = http->spare;
+    http->spare = exchange;
+    http->spare_length++;
 }
 
 void connection_free_spare(struct http *http)
 {
-    struct exchange *exchange;
-
-    while ((exchange = LIST_FRONT(&http->spare, struct exchange, link)) != NULL) {
-        list_remove(&http->spare, &exchange->link);
+    for (struct exchange *exchange = http->spare, *next; exchange != NULL; exchange = next) {
+        next = exchange->next;
         destroy(exchange);
     }
 }

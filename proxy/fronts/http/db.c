@@ -27,6 +27,7 @@ struct db {
     struct db_tell tell;
     size_t refused; /* queries for which there was no connection, */
     enum err why;   /* ... of the last */
+    size_t paused;  /* queries */
     unsigned busy;  /* calls that are within it */
     bool dead;
 };
@@ -95,7 +96,19 @@ static void wait_if_need_be(struct db *db, size_t k)
         !db_tell_must_wait(&db->tell, db->queries[k].index))
         return;
     db->queries[k].paused = true;
+    db->paused++;
     errand_pause(db->errand, k);
+}
+
+static void resume(struct db *db)
+{
+    for (size_t k = 0; db->paused > 0 && k < db->length && !db->dead; k++) {
+        if (!db->queries[k].paused || db_tell_must_wait(&db->tell, db->queries[k].index))
+            continue;
+        db->queries[k].paused = false;
+        db->paused--;
+        errand_resume(db->errand, k);
+    }
 }
 
 static void on_answer(struct errand *errand, size_t k, struct slice bytes)
@@ -113,6 +126,7 @@ static void on_answer(struct errand *errand, size_t k, struct slice bytes)
             errand_stop(errand, k, ERR_CANCELED);
         else
             wait_if_need_be(db, k);
+        resume(db); /* another may have come to the end of its line */
     }
     leave(db);
 }
@@ -168,6 +182,7 @@ static void on_over(struct errand *errand, size_t k, const struct errand_end *en
     } else {
         db_tell_over(&db->tell, i);
         db_tell_flush(&db->tell, i);
+        resume(db);
     }
     leave(db);
 }
@@ -319,9 +334,11 @@ static enum err run(struct db *db, const struct who_answer *answer, size_t *at)
     if (queries == NULL)
         return ERR_NO_MEMORY;
     if ((e = find_places(db, answer, queries, at)) == ERR_OK &&
-        (e = write_queries(db, queries, at)) == ERR_OK && db->length > 0)
-        e = errand_start(db->gate->errands, &options, queries, db->length, &errand_events, db,
-                         &db->errand);
+        (e = write_queries(db, queries, at)) == ERR_OK && db->length > 0) {
+        options.queries = queries;
+        options.queries_length = db->length;
+        e = errand_start(db->gate->errands, &options, &errand_events, db, &db->errand);
+    }
     free(queries);
     return e;
 }
@@ -429,12 +446,7 @@ void db_drained(struct exchange *exchange)
     struct db *db = exchange_owner(exchange);
 
     db->busy++;
-    for (size_t k = 0; k < db->length && !db->dead && db->errand != NULL; k++) {
-        if (!db->queries[k].paused || db_tell_must_wait(&db->tell, db->queries[k].index))
-            continue;
-        db->queries[k].paused = false;
-        errand_resume(db->errand, k);
-    }
+    resume(db);
     leave(db);
 }
 

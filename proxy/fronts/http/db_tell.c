@@ -194,6 +194,14 @@ static void pass_on(struct db_tell *tell, struct db_tell_item *item, size_t leng
         memmove(item->out.at, item->out.at + length, item->out.length);
 }
 
+/* All of it is passed on: its memory goes, the answer may be long. */
+static void forget(struct db_tell_item *item)
+{
+    fini_item(item);
+    item->out = (struct bytes){0};
+    item->rows = (struct rows){.state = ROWS_OVER};
+}
+
 static void pass_on_head(struct db_tell *tell)
 {
     struct db_tell_item *item;
@@ -208,9 +216,7 @@ static void pass_on_head(struct db_tell *tell)
         }
         if (!item->over)
             return;
-        fini_item(item);
-        item->out = (struct bytes){0};
-        item->rows = (struct rows){.state = ROWS_OVER};
+        forget(item);
         tell->head++;
     }
 }
@@ -230,6 +236,8 @@ static void pass_on_lines(struct db_tell *tell, size_t i)
         pass_on(tell, item, item->out.length);
         tell->floor = i;
     }
+    if (item->over && item->out.length == 0)
+        forget(item);
 }
 
 static void flush_lines(struct db_tell *tell, size_t i)

@@ -31,14 +31,14 @@ size_t errand_index(const struct errand *errand, const struct schedule_query *qu
     size_t place = (size_t)(query - errand->queries);
 
     if (errand_is_transaction(errand) &&
-        (place == 0 || place == errand->schedule.queries_length - 1))
+        (place == 0 || place == errand->schedule.with.queries_length - 1))
         return ERRAND_TRANSACTION;
     return place - ahead(errand);
 }
 
 static struct schedule_query *find(const struct errand *errand, size_t index)
 {
-    REQUIRE(index < errand->schedule.queries_length - 2 * ahead(errand));
+    REQUIRE(index < errand->schedule.with.queries_length - 2 * ahead(errand));
     return &errand->queries[index + ahead(errand)];
 }
 
@@ -250,10 +250,10 @@ static void write_begin(struct bytes *out, const struct errand_options *options)
     wire_add_query(out, (struct slice){(const uint8_t *)text, (size_t)length});
 }
 
-static void frame(struct errand *errand, const struct errand_options *options, size_t length)
+static void frame(struct errand *errand, const struct errand_options *options)
 {
-    const void *place = errand->queries[1].place;
-    size_t begin;
+    const void *place = options->queries[0].place;
+    size_t length = options->queries_length, begin;
 
     write_begin(&errand->own, options);
     begin = errand->own.length;
@@ -299,11 +299,29 @@ static struct errand *create(struct errand_home *home, size_t queries, size_t la
     return NULL;
 }
 
-/* Who is refused at once is told so by the loop. */
-static void begin(struct errand *errand)
+/* With BEGIN and COMMIT. */
+static size_t queries_of(const struct errand_options *options)
 {
+    return options->queries_length + (options->mode == SCHEDULE_TRANSACTION ? 2 : 0);
+}
+
+/* Who is refused at once is told so by the loop. */
+static void begin(struct errand *errand, const struct errand_options *options)
+{
+    struct schedule_options with = {
+        .queries = errand->queries,
+        .queries_length = queries_of(options),
+        .lanes = errand->places,
+        .lanes_length = errand->lanes_length,
+        .mode = options->mode,
+        .on_error = options->on_error,
+        .timeout_ms = options->timeout_ms,
+        .cancel_ms = options->cancel_ms,
+        .most_asking = options->most_asking,
+    };
     struct schedule_order order;
 
+    schedule_begin(&errand->schedule, &with, errand_now(errand));
     errand->busy++;
     while (schedule_next_order(&errand->schedule, &order))
         carry_out(errand, &order);
@@ -315,52 +333,51 @@ static void begin(struct errand *errand)
     alarm_due_at(errand->home->broker->alarm, errand->due);
 }
 
-static size_t lanes_for(const struct errand_options *options, size_t length)
+static size_t lanes_for(const struct errand_options *options)
 {
     if (options->mode != SCHEDULE_PARALLEL)
         return 1;
-    return options->most_parallel < length ? options->most_parallel : length;
+    return options->most_parallel < options->queries_length ? options->most_parallel
+                                                            : options->queries_length;
+}
+
+/* The queries, with what stands around them. False for want of memory. */
+static bool take_all(struct errand *errand, const struct errand_options *options)
+{
+    bool transaction = options->mode == SCHEDULE_TRANSACTION;
+
+    for (size_t i = 0; i < options->queries_length; i++)
+        take(errand, i + (transaction ? 1 : 0), &options->queries[i],
+             options->mode != SCHEDULE_PARALLEL);
+    if (transaction)
+        frame(errand, options);
+    return !errand->own.failed;
 }
 
 enum err errand_start(struct errand_home *home, const struct errand_options *options,
-                      const struct errand_query *queries, size_t length,
                       const struct errand_events *events, void *owner, struct errand **started)
 {
     bool transaction = options->mode == SCHEDULE_TRANSACTION;
-    struct schedule_options with = {
-        .mode = options->mode,
-        .on_error = options->on_error,
-        .timeout_ms = options->timeout_ms,
-        .cancel_ms = options->cancel_ms,
-        .most_asking = options->most_asking,
-    };
-    size_t all = length + (transaction ? 2 : 0);
     struct errand *errand;
 
-    REQUIRE(length > 0 && options->most_parallel > 0);
-    if (transaction && queries[0].place->terms.mode == SETTINGS_POOL_MODE_STATEMENT)
+    REQUIRE(options->queries_length > 0 && options->most_parallel > 0);
+    if (transaction && options->queries[0].place->terms.mode == SETTINGS_POOL_MODE_STATEMENT)
         return ERR_IN_BLOCK;
-    errand = create(home, all, lanes_for(options, length));
+    errand = create(home, queries_of(options), lanes_for(options));
     if (errand == NULL)
         return ERR_NO_MEMORY;
     errand->events = events;
     errand->owner = owner;
     errand->hasty = options->hasty;
     errand->most_statements = options->most_statements;
-    for (size_t i = 0; i < length; i++)
-        take(errand, i + (transaction ? 1 : 0), &queries[i], options->mode != SCHEDULE_PARALLEL);
-    if (transaction)
-        frame(errand, options, length);
     for (size_t i = 0; i < errand->lanes_length; i++)
         errand_lane_init(&errand->lanes[i], errand, &errand->places[i]);
-    if (errand->own.failed) {
+    if (!take_all(errand, options)) {
         destroy(errand);
         return ERR_NO_MEMORY;
     }
-    schedule_begin(&errand->schedule, &with, errand->queries, all, errand->places,
-                   errand->lanes_length, errand_now(errand));
     *started = errand;
-    begin(errand);
+    begin(errand, options);
     return ERR_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
  * proxy/fronts/http/errand.h - runs the queries of one request on connections of the pools.
  *
- *      e = errand_start(home, &options, queries, count, &events, owner, &errand);
+ *      e = errand_start(home, &options, &events, owner, &errand);
  *      ... events.answer(errand, i, bytes)       what the server says to query i, in order
  *      ... events.over(errand, i, &end)          how it ended: once for each query
  *      ... events.finished(errand)               the last call: the errand is no more
@@ -61,6 +61,8 @@ struct errand_query {
 };
 
 struct errand_options {
+    const struct errand_query *queries; /* at least one */
+    size_t queries_length;
     enum schedule_mode mode;
     enum schedule_on_error on_error;
     enum errand_isolation isolation; /* of a transaction, as the next two */
@@ -104,7 +106,6 @@ void errand_home_stop(struct errand_home *home);
 
 /* Gives the errand. ERR_NO_MEMORY; ERR_IN_BLOCK: a transaction where statements are pooled. */
 enum err errand_start(struct errand_home *home, const struct errand_options *options,
-                      const struct errand_query *queries, size_t length,
                       const struct errand_events *events, void *owner,
                       struct errand **errand) MUST_CHECK;
 void *errand_owner(const struct errand *errand);

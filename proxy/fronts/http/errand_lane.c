@@ -109,7 +109,7 @@ static struct slice next_bytes(const struct errand_lane *lane)
     const struct errand *errand = lane->errand;
     const struct schedule_query *query =
         lane->sending != NULL ? lane->sending : schedule_unsent(lane->lane);
-    const struct schedule_query *end = errand->queries + errand->schedule.queries_length;
+    const struct schedule_query *end = errand->queries + errand->schedule.with.queries_length;
     struct slice in;
 
     if (query == NULL)
@@ -166,7 +166,7 @@ static void obey(struct errand_lane *lane, const struct relay_plan *plan)
         break;
     case RELAY_NEEDS_SERVER:
     case RELAY_TERMINATED:
-        REQUIRE(!"a query is not a goodbye");
+        REQUIRE(plan->verdict == RELAY_GO_ON); /* a query has its server, and is no goodbye */
         break;
     case RELAY_TOO_MANY_NAMES:
         break_off(lane, ERR_TOO_MANY_STATEMENTS, "");

@@ -14,14 +14,13 @@ enum {
 };
 
 struct gzip {
-    struct link link;
+    struct gzip *next; /* that is spare, too */
     z_stream machine;
 };
 
 void gzip_init(struct gzip_home *home)
 {
-    list_init(&home->spare);
-    home->in_use = 0;
+    *home = (struct gzip_home){0};
 }
 
 static void destroy(struct gzip *gzip)
@@ -32,11 +31,9 @@ static void destroy(struct gzip *gzip)
 
 void gzip_fini(struct gzip_home *home)
 {
-    struct gzip *gzip;
-
     ASSERT(home->in_use == 0);
-    while ((gzip = LIST_FRONT(&home->spare, struct gzip, link)) != NULL) {
-        list_remove(&home->spare, &gzip->link);
+    for (struct gzip *gzip = home->spare, *next; gzip != NULL; gzip = next) {
+        next = gzip->next;
         destroy(gzip);
     }
 }
@@ -55,14 +52,16 @@ static struct gzip *create(void)
 
 struct gzip *gzip_take(struct gzip_home *home)
 {
-    struct gzip *gzip = LIST_FRONT(&home->spare, struct gzip, link);
+    struct gzip *gzip = home->spare;
 
     if (home->in_use == MOST_IN_USE)
         return NULL;
-    if (gzip != NULL)
-        list_remove(&home->spare, &gzip->link);
-    else
+    if (gzip != NULL) {
+        home->spare = gzip->next;
+        home->spare_length--;
+    } else {
         gzip = create();
+    }
     home->in_use += gzip != NULL;
     return gzip;
 }
@@ -70,10 +69,13 @@ struct gzip *gzip_take(struct gzip_home *home)
 void gzip_give(struct gzip_home *home, struct gzip *gzip)
 {
     home->in_use--;
-    if (home->spare.length == MOST_SPARE || deflateReset(&gzip->machine) != Z_OK)
+    if (home->spare_length == MOST_SPARE || deflateReset(&gzip->machine) != Z_OK) {
         destroy(gzip);
-    else
-        list_push_front(&home->spare, &gzip->link);
+        return;
+    }
+    gzip->next = home->spare;
+    home->spare = gzip;
+    home->spare_length++;
 }
 
 /* Runs the machine until it has room to spare: then it has given all it will. */

@@ -16,7 +16,6 @@
 
 #include "base/bytes.h"
 #include "base/contract.h"
-#include "base/list.h"
 
 enum { GZIP_MEMORY = 140 * 1024 };
 
@@ -25,8 +24,8 @@ enum gzip_how { GZIP_MORE, GZIP_FLUSH, GZIP_END };
 struct gzip;
 
 struct gzip_home {
-    struct list spare;
-    size_t in_use;
+    struct gzip *spare;
+    size_t spare_length, in_use;
 };
 
 void gzip_init(struct gzip_home *home);

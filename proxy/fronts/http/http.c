@@ -170,7 +170,6 @@ enum err http_open(struct http *http, const struct http_options *options, const 
     for (size_t state = 0; state < HTTP_STATE_COUNT; state++)
         list_init(&http->connections[state]);
     list_init(&http->stirring);
-    list_init(&http->spare);
     gzip_init(&http->gzips);
     set_up_handles(http);
     http->slots_length = (size_t)http->options.max_connections + SPARE;

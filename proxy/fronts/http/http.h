@@ -15,15 +15,17 @@
  * read until its peer took the last answer. A connection, whose deadlines are those of its
  * states:
  *
- *      VACANT --> RESTING        between requests
- *                   `--> ASKING        a head is coming
- *                          |--> GATHERING    its body is coming
- *                          `------`--> WORKING    a handler has it, and the peer owes us nothing
- *                                        <-->  SENDING    ... and the peer has something to take
- *                                        `--> ANSWERING   the answer has ended, and is being taken
- *                                        `------`--> RESTING
- *      FINISHING --> LEAVING   the last answer is being taken, was taken; what still comes is
- *                              thrown away, so that the peer can read in peace
+ *      VACANT --> RESTING --> ASKING --> WORKING <--> SENDING --> ANSWERING --> RESTING
+ *                                         ^   `----------`----> FINISHING --> LEAVING
+ *                                         |
+ *                                         `---> GATHERING
+ *
+ *      RESTING     between requests             SENDING     ... and the peer has much to take
+ *      ASKING      a head is coming             ANSWERING   all is said, and being taken
+ *      GATHERING   its body is coming           FINISHING   ... and it was the last answer
+ *      WORKING     a handler has the request    LEAVING     ... and it was taken; what still
+ *                                                           comes is thrown away
+ *
  *      any ---> CLOSING --> VACANT     a handler that is still at work is told then
  *
  * A peer that is too slow loses its connection, but not one that goes on: a body may take as
@@ -114,8 +116,9 @@ struct http {
     struct list stirring; /* have something to do at the end of the turn */
     struct http_connection *slots;
     size_t slots_length, slots_used; /* used: were in use at some time */
-    struct list spare;               /* exchanges */
-    size_t gathered;                 /* bytes of bodies, of all exchanges */
+    struct exchange *spare;          /* kept for the next requests */
+    size_t spare_length;
+    size_t gathered; /* bytes of bodies, of all exchanges */
     struct gzip_home gzips;
     struct bytes head, scratch;    /* of the answer that is being written */
     struct http_connection *shown; /* bytes of this one are being read */

@@ -169,10 +169,10 @@ static void start(struct schedule *s, struct schedule_lane *lane, uint64_t now)
 
 static bool is_held(const struct schedule *s, const void *place)
 {
-    for (size_t i = 0; i < s->lanes_length; i++) {
-        enum schedule_lane_state state = s->lanes[i].state;
+    for (size_t i = 0; i < s->with.lanes_length; i++) {
+        enum schedule_lane_state state = s->with.lanes[i].state;
 
-        if (s->lanes[i].place == place &&
+        if (s->with.lanes[i].place == place &&
             (state == SCHEDULE_HOLDING || state == SCHEDULE_CANCELING))
             return true;
     }
@@ -204,8 +204,8 @@ static void ask_less(struct schedule *s, size_t most)
     const struct schedule_query *next = first_queued(s);
     size_t count = 0;
 
-    for (size_t i = 0; i < s->lanes_length; i++) {
-        struct schedule_lane *lane = &s->lanes[i];
+    for (size_t i = 0; i < s->with.lanes_length; i++) {
+        struct schedule_lane *lane = &s->with.lanes[i];
 
         if (lane->state != SCHEDULE_ASKING)
             continue;
@@ -220,8 +220,8 @@ static void ask_more(struct schedule *s, size_t most)
 {
     const struct schedule_query *next = first_queued(s);
 
-    for (size_t i = 0; i < s->lanes_length && s->asking < most; i++) {
-        struct schedule_lane *lane = &s->lanes[i];
+    for (size_t i = 0; i < s->with.lanes_length && s->asking < most; i++) {
+        struct schedule_lane *lane = &s->with.lanes[i];
 
         if (lane->state != SCHEDULE_VACANT)
             continue;
@@ -253,9 +253,9 @@ static void react(struct schedule *s, uint64_t now)
     s->failed = s->with.mode == SCHEDULE_TRANSACTION;
     if (s->failed || s->with.on_error != SCHEDULE_CONTINUE)
         end_queued(s, SCHEDULE_SKIPPED, ERR_OK);
-    for (size_t i = 0; i < s->lanes_length && s->with.on_error == SCHEDULE_CANCEL; i++)
-        if (!is_one_session(s) && is_running(&s->lanes[i]))
-            cancel(s, &s->lanes[i], ERR_CANCELED, now);
+    for (size_t i = 0; i < s->with.lanes_length && s->with.on_error == SCHEDULE_CANCEL; i++)
+        if (!is_one_session(s) && is_running(&s->with.lanes[i]))
+            cancel(s, &s->with.lanes[i], ERR_CANCELED, now);
 }
 
 /* It was ended, if not by its COMMIT, by a query: what was to be done within it is not done
@@ -273,29 +273,27 @@ static void end_block(struct schedule *s, uint64_t now)
 
 /* ---- what happened ------------------------------------------------------------------------- */
 
-void schedule_begin(struct schedule *s, const struct schedule_options *options,
-                    struct schedule_query *queries, size_t queries_length,
-                    struct schedule_lane *lanes, size_t lanes_length, uint64_t now)
+void schedule_begin(struct schedule *s, const struct schedule_options *options, uint64_t now)
 {
-    REQUIRE(queries_length > 0 && lanes_length > 0 && options->most_asking > 0);
     *s = (struct schedule){
         .with = *options,
-        .queries = queries,
-        .queries_length = queries_length,
-        .lanes = lanes,
-        .lanes_length = options->mode == SCHEDULE_PARALLEL ? lanes_length : 1,
         .due = options->timeout_ms > 0 ? now + options->timeout_ms : SCHEDULE_NEVER,
     };
+    REQUIRE(s->with.queries_length > 0 && s->with.lanes_length > 0 && s->with.most_asking > 0);
+    if (is_one_session(s))
+        s->with.lanes_length = 1;
     list_init(&s->queued);
     list_init(&s->over);
     list_init(&s->todo);
-    for (size_t i = 0; i < lanes_length; i++) {
-        list_init(&lanes[i].flight);
-        lanes[i].due = SCHEDULE_NEVER;
+    for (size_t i = 0; i < s->with.lanes_length; i++) {
+        list_init(&s->with.lanes[i].flight);
+        s->with.lanes[i].due = SCHEDULE_NEVER;
     }
-    for (size_t i = 0; i < queries_length; i++) {
-        REQUIRE(!is_one_session(s) || queries[i].place == queries[0].place);
-        list_push_back(&s->queued, &queries[i].link);
+    for (size_t i = 0; i < s->with.queries_length; i++) {
+        struct schedule_query *query = &s->with.queries[i];
+
+        REQUIRE(!is_one_session(s) || query->place == s->with.queries[0].place);
+        list_push_back(&s->queued, &query->link);
     }
     serve(s, NULL, now);
 }
@@ -456,8 +454,8 @@ void schedule_stop(struct schedule *s, struct schedule_query *query, enum err wh
 void schedule_stop_all(struct schedule *s, enum err why, uint64_t now)
 {
     end_queued(s, SCHEDULE_STOPPED, why);
-    for (size_t i = 0; i < s->lanes_length; i++) {
-        struct schedule_lane *lane = &s->lanes[i];
+    for (size_t i = 0; i < s->with.lanes_length; i++) {
+        struct schedule_lane *lane = &s->with.lanes[i];
 
         end_flight(s, lane, SCHEDULE_STOPPED, why);
         if (lane->state == SCHEDULE_HOLDING || lane->state == SCHEDULE_CANCELING)
@@ -472,9 +470,9 @@ static void time_out_all(struct schedule *s, uint64_t now)
 {
     s->due = SCHEDULE_NEVER;
     end_queued(s, SCHEDULE_STOPPED, ERR_QUERY_TOO_LONG);
-    for (size_t i = 0; i < s->lanes_length; i++)
-        if (is_running(&s->lanes[i]))
-            cancel(s, &s->lanes[i], ERR_QUERY_TOO_LONG, now);
+    for (size_t i = 0; i < s->with.lanes_length; i++)
+        if (is_running(&s->with.lanes[i]))
+            cancel(s, &s->with.lanes[i], ERR_QUERY_TOO_LONG, now);
     serve(s, NULL, now);
 }
 
@@ -482,8 +480,8 @@ void schedule_tick(struct schedule *s, uint64_t now)
 {
     if (s->due <= now)
         time_out_all(s, now);
-    for (size_t i = 0; i < s->lanes_length; i++) {
-        struct schedule_lane *lane = &s->lanes[i];
+    for (size_t i = 0; i < s->with.lanes_length; i++) {
+        struct schedule_lane *lane = &s->with.lanes[i];
 
         if (lane->due > now)
             continue;
@@ -498,9 +496,9 @@ uint64_t schedule_due(const struct schedule *s)
 {
     uint64_t due = s->due;
 
-    for (size_t i = 0; i < s->lanes_length; i++)
-        if (s->lanes[i].due < due)
-            due = s->lanes[i].due;
+    for (size_t i = 0; i < s->with.lanes_length; i++)
+        if (s->with.lanes[i].due < due)
+            due = s->with.lanes[i].due;
     return due;
 }
 
@@ -540,7 +538,7 @@ bool schedule_next_order(struct schedule *s, struct schedule_order *next)
 
 bool schedule_is_finished(const struct schedule *s)
 {
-    return s->told == s->queries_length && s->used == 0;
+    return s->told == s->with.queries_length && s->used == 0;
 }
 
 struct schedule_query *schedule_front(const struct schedule_lane *lane)

@@ -120,7 +120,13 @@ struct schedule_lane {
 
 #define SCHEDULE_NEVER UINT64_MAX
 
+/* Pipelines and transactions use one lane, and their queries have one place. At least one query and
+ * one lane. */
 struct schedule_options {
+    struct schedule_query *queries;
+    size_t queries_length;
+    struct schedule_lane *lanes;
+    size_t lanes_length;
     enum schedule_mode mode;
     enum schedule_on_error on_error;
     uint64_t timeout_ms; /* of all of it; 0: no limit */
@@ -130,10 +136,6 @@ struct schedule_options {
 
 struct schedule {
     struct schedule_options with;
-    struct schedule_query *queries;
-    size_t queries_length;
-    struct schedule_lane *lanes;
-    size_t lanes_length;
     struct list queued, over; /* queries */
     struct list todo;         /* lanes with orders */
     size_t told;
@@ -156,11 +158,8 @@ struct schedule_order {
     struct schedule_lane *lane;
 };
 
-/* Begins. Pipelines and transactions use one lane, and their queries have one place. At least one
- * query and one lane. */
 void schedule_begin(struct schedule *schedule, const struct schedule_options *options,
-                    struct schedule_query *queries, size_t queries_length,
-                    struct schedule_lane *lanes, size_t lanes_length, uint64_t now);
+                    uint64_t now);
 
 /* ---- what happened ----------------------------------------------------------------------- */
 

@@ -157,10 +157,21 @@ void front_stop(struct front *front)
             session_close(session);
 }
 
+static size_t count(const struct front *front)
+{
+    size_t length = 0;
+
+    for (unsigned state = 0; state < SESSION_STATE_COUNT; state++)
+        length += front->sessions[state].length;
+    return length;
+}
+
 bool front_is_empty(const struct front *front)
 {
-    for (unsigned state = 0; state < SESSION_STATE_COUNT; state++)
-        if (front->sessions[state].length > 0)
-            return false;
-    return true;
+    return count(front) == 0;
+}
+
+bool front_is_drained(const struct front *front)
+{
+    return count(front) == front->sessions[SESSION_CONSOLE].length;
 }

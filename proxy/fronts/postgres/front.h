@@ -32,8 +32,10 @@ struct front_options {
     struct alarm *alarm;
     struct log *log;
     struct metrics_process *metrics;
-    struct offload *hashing; /* for key derivation */
-    struct terms *terms;     /* who may come in, and what for */
+    struct offload *hashing;              /* for key derivation */
+    struct terms *terms;                  /* who may come in, and what for */
+    const struct console_events *console; /* what is seen and done by whoever may */
+    void *console_owner;
     uint64_t
         limits_ms[SESSION_STATE_COUNT]; /* how long a session may be in each state; 0: no limit */
     struct peer_keepalive keepalive;
@@ -73,5 +75,8 @@ void front_canceled(struct front *front, const struct backend *backend);
 void front_drain(struct front *front);
 void front_stop(struct front *front);
 bool front_is_empty(const struct front *front);
+
+/* Whether nobody is left but who watches, at the console. */
+bool front_is_drained(const struct front *front);
 
 #endif

@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "drivers/postgres/wire.h"
 #include "proxy/fronts/postgres/auth.h"
 #include "proxy/fronts/postgres/brought.h"
+#include "proxy/fronts/postgres/console.h"
 #include "proxy/fronts/postgres/front.h"
+#include "proxy/fronts/postgres/session_console.h"
 #include "proxy/fronts/postgres/startup.h"
 
 /* SSLRequest and GSSENCRequest, each once. */
@@ -24,6 +27,7 @@ struct greeting {
     struct login_wishes wishes;
     struct offload_job job;
     struct link waiting; /* in user->waiting */
+    bool is_own;         /* user pgbouncer for the console, by our own uid: it needs no password */
     bool deriving;       /* keys are being derived, here or for another login of the user */
     unsigned encryption_requests;
 };
@@ -109,13 +113,75 @@ static enum err want_own_server(struct greeting *greeting)
     return options->failed ? ERR_NO_MEMORY : ERR_OK;
 }
 
-static void let_in(struct greeting *greeting)
+static void log_login(struct greeting *greeting)
+{
+    char address[64];
+    struct log_who who = session_who(greeting->session, address);
+
+    if (!with(greeting)->log_connections)
+        return;
+    who.user = greeting->wanted.user;
+    if (who.database == NULL)
+        who.database = greeting->wanted.database;
+    log_write(with(greeting)->log, LOG_LEVEL_INFO, &who, "login attempt: db=%s user=%s tls=no",
+              greeting->wanted.database, greeting->wanted.user);
+}
+
+/* Its settings are only shown; but for its name there are none. */
+static bool note_settings(struct greeting *greeting)
+{
+    struct parameters_set *set = &with(greeting)->broker->home.parameters;
+    const struct parameters *none = parameters_empty(set);
+
+    if (none == NULL)
+        return false;
+    greeting->session->lease.wanted = brought_settings(
+        set, none, (struct slice){greeting->parameters.at, greeting->parameters.length},
+        with(greeting)->terms->config->settings.ignore_startup_parameters);
+    parameters_release(set, none);
+    return true;
+}
+
+/* admin_users hold for whoever is who he says, and for any name where everybody is. */
+static void let_in_console(struct greeting *greeting)
+{
+    const struct settings *settings = &with(greeting)->terms->config->settings;
+    const char *user = greeting->wanted.user;
+    bool is_admin = greeting->is_own || console_is_listed(settings->admin_users, user);
+    bool may_watch = is_admin || console_is_listed(settings->stats_users, user) ||
+                     settings->auth_type == SETTINGS_AUTH_ANY;
+    enum err e = ERR_NO_MEMORY;
+
+    if (!may_watch) {
+        refuse(greeting, ERR_NO_ENTRY, "not allowed");
+        return;
+    }
+    log_login(greeting);
+    if (note_settings(greeting))
+        e = session_console_begin(greeting->session, user, is_admin);
+    if (e != ERR_OK)
+        refuse(greeting, e, err_text(e));
+}
+
+/* Whom a server is logged in as may be somebody else. */
+static enum err note_login(struct greeting *greeting)
 {
     struct session *session = greeting->session;
-    char text[128], address[64];
-    struct log_who who;
+
+    if (strcmp(session->lease.place->terms.user, greeting->wanted.user) == 0)
+        return ERR_OK;
+    session->login = strdup(greeting->wanted.user);
+    return session->login != NULL ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static void let_in_place(struct greeting *greeting)
+{
+    struct session *session = greeting->session;
+    char text[128];
     enum err e = terms_find_place(with(greeting)->terms, &greeting->wanted, &session->lease.place);
 
+    if (e == ERR_OK)
+        e = note_login(greeting);
     if (e == ERR_OK && greeting->wishes.replication != NULL)
         e = want_own_server(greeting);
     if (e == ERR_NO_DATABASE) {
@@ -124,14 +190,17 @@ static void let_in(struct greeting *greeting)
     } else if (e != ERR_OK) {
         refuse(greeting, e, err_text(e));
     } else {
-        if (with(greeting)->log_connections) {
-            who = session_who(session, address);
-            log_write(with(greeting)->log, LOG_LEVEL_INFO, &who,
-                      "login attempt: db=%s user=%s tls=no", greeting->wanted.database,
-                      greeting->wanted.user);
-        }
+        log_login(greeting);
         session_welcome(session);
     }
+}
+
+static void let_in(struct greeting *greeting)
+{
+    if (console_is_database(greeting->wanted.database))
+        let_in_console(greeting);
+    else
+        let_in_place(greeting);
 }
 
 enum err greeting_welcome(const struct greeting *greeting)
@@ -321,6 +390,12 @@ static bool read_replication(struct greeting *greeting, const struct startup *st
         greeting->wishes.replication = "database";
     if (wanted == STARTUP_PHYSICAL)
         greeting->wishes.replication = "true";
+    greeting->session->replication = (uint8_t)wanted;
+    if (wanted != STARTUP_NO_REPLICATION && wanted != STARTUP_BAD_REPLICATION &&
+        console_is_database(greeting->wanted.database)) {
+        snprintf(text, size, "the console has nothing to replicate");
+        return false;
+    }
     snprintf(text, size, "invalid value for parameter \"replication\": \"%.*s\"",
              (int)startup->replication.length,
              startup->replication.at ? (const char *)startup->replication.at : "");
@@ -337,6 +412,17 @@ static void look_up(struct greeting *greeting, const struct startup *startup)
     terms_look_up(with(greeting)->terms, user, database, &greeting->wanted);
     if (greeting->wanted.known != NULL)
         greeting->user = terms_user(with(greeting)->terms, user);
+}
+
+/* As PgBouncer has it: who runs us may look after us. */
+static bool is_own(const struct greeting *greeting)
+{
+    uid_t user;
+    pid_t process;
+
+    return console_is_database(greeting->wanted.database) &&
+           strcmp(greeting->wanted.user, "pgbouncer") == 0 &&
+           peer_user(&greeting->session->stream, &user, &process) && user == getuid();
 }
 
 static bool set_up_auth(struct greeting *greeting)
@@ -358,6 +444,8 @@ static bool set_up_auth(struct greeting *greeting)
         secret_parse((struct slice){(const uint8_t *)known->secret, strlen(known->secret)},
                      &secret) == ERR_OK)
         request.secret = &secret;
+    if (greeting->is_own)
+        request.type = AUTH_ANY;
     if (RAND_bytes(request.random, sizeof(request.random)) == 1)
         greeting->auth = auth_create(&request);
     return greeting->auth != NULL;
@@ -370,7 +458,9 @@ static void begin_login(struct greeting *greeting, const struct startup *startup
     struct bytes out = {0};
     char text[160];
 
-    if (front->clients >= front->with.max_clients) {
+    look_up(greeting, startup);
+    greeting->is_own = is_own(greeting);
+    if (front->clients >= front->with.max_clients && !greeting->is_own) {
         front->with.metrics->turned_away++;
         refuse(greeting, ERR_TOO_MANY_CLIENTS, err_text(ERR_TOO_MANY_CLIENTS));
         return;
@@ -378,7 +468,6 @@ static void begin_login(struct greeting *greeting, const struct startup *startup
     front->clients++;
     session->counted = true;
     session->key_size = startup->minor >= 2 ? SESSION_KEY_SIZE : WIRE_KEY_LEAST;
-    look_up(greeting, startup);
     if (!read_replication(greeting, startup, text, sizeof(text))) {
         refuse(greeting, ERR_SETTING, text);
         return;

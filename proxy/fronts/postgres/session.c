@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "drivers/postgres/wire.h"
+#include "proxy/fronts/postgres/console.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/postgres/greeting.h"
+#include "proxy/fronts/postgres/session_console.h"
 #include "proxy/fronts/postgres/subscriptions.h"
 
 /* More than that queued for one side, and the other is not read until it has been taken. */
@@ -33,7 +35,8 @@ static const struct {
     unsigned may_become;
     enum err too_late;
 } life[SESSION_STATE_COUNT] = {
-    [SESSION_GREETING] = {greet, MAY(WELCOMING) | MAY(RESTING) | MAY(CANCELING) | MAY_END,
+    [SESSION_GREETING] = {greet,
+                          MAY(WELCOMING) | MAY(RESTING) | MAY(CONSOLE) | MAY(CANCELING) | MAY_END,
                           ERR_LOGIN_TOO_LONG},
     [SESSION_WELCOMING] = {keep, MAY(RESTING) | MAY(REPLICATING) | MAY_END, ERR_LOGIN_TOO_LONG},
     [SESSION_RESTING] = {pass_on, MAY(BEGUN) | MAY(QUEUEING) | MAY_END, ERR_IDLE_TOO_LONG},
@@ -45,6 +48,7 @@ static const struct {
     [SESSION_HOLDING] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IN_TRANSACTION_TOO_LONG},
     [SESSION_PINNED] = {pass_on, MAY_WORK | MAY(RESTING) | MAY_END, ERR_IDLE_TOO_LONG},
     [SESSION_REPLICATING] = {pass_on, MAY_END, ERR_OK},
+    [SESSION_CONSOLE] = {session_console_bytes, MAY_END, ERR_OK}, /* who watches may be silent */
     [SESSION_CANCELING] = {discard, MAY_END, ERR_CLOSED},
     [SESSION_LEAVING] = {discard, MAY(CLOSING), ERR_CLOSED},
     [SESSION_CLOSING] = {discard, 0, ERR_CLOSED},
@@ -354,8 +358,7 @@ static void listen_again(struct session *session)
         session_go_on(session);
 }
 
-/* The client has no server any more. */
-static void rest(struct session *session)
+void session_rest(struct session *session)
 {
     become(session, SESSION_RESTING);
     session->server_paused = false;
@@ -396,7 +399,7 @@ static void on_turn(struct broker_lease *lease)
     }
     if (may_leave(lease)) {
         broker_leave(lease, &session->sent);
-        rest(session);
+        session_rest(session);
         return;
     }
     if (lease->backend == NULL) /* it was lost, and that was told */
@@ -420,7 +423,7 @@ static void on_drained(struct stream *stream)
     struct session *session = session_of(stream);
 
     subscriptions_deliver(session);
-    if (session->state == SESSION_RESTING)
+    if (session->state == SESSION_RESTING || session->state == SESSION_CONSOLE)
         listen_again(session);
     else if (session->server_paused && session->lease.backend != NULL)
         stream_read(&session->lease.backend->stream);
@@ -475,6 +478,13 @@ static const struct broker_events lease_events = {
     .drained = on_server_drained,
 };
 
+const struct session *session_with(const struct broker_lease *lease)
+{
+    return lease != NULL && lease->events == &lease_events
+               ? CONTAINER_OF(lease, const struct session, lease)
+               : NULL;
+}
+
 /* ---- coming and going -------------------------------------------------------------------- */
 
 static void on_closed(struct stream *stream)
@@ -487,6 +497,8 @@ static void on_closed(struct stream *stream)
     parameters_release(&front->with.broker->home.parameters, session->lease.own);
     front_strike_off(front, session);
     statement_names_clear(&session->sent.names);
+    console_destroy(session->console);
+    free(session->login);
     free(session);
 }
 
@@ -508,6 +520,7 @@ void session_accept(struct front *front, uv_stream_t *listener)
     session->lease.events = &lease_events;
     session->lease.sent = &session->sent;
     enter(session, SESSION_GREETING);
+    session->came_s = (uint32_t)(session->since / 1000);
     e = stream_accept(&session->stream, front->with.streams, &stream_events, listener);
     if (e == ERR_OK) {
         peer_keep_alive(&session->stream, &front->with.keepalive);
@@ -528,12 +541,13 @@ static void welcome(struct session *session)
         return;
     end_greeting(session);
     session->front->with.metrics->logins++;
+    metrics_of(session)->logins++;
     session->sent.most_names = session->front->with.max_statements;
     session->sent.defers = session->lease.place->terms.mode == SETTINGS_POOL_MODE_TRANSACTION &&
                            session->lease.backend == NULL;
     session->held_back = true; /* what was sent ahead of the welcome */
     if (session->lease.backend == NULL) {
-        rest(session);
+        session_rest(session);
         return;
     }
     become(session, SESSION_REPLICATING);
@@ -551,6 +565,15 @@ void session_welcome(struct session *session)
     broker_ask(&session->lease, true);
 }
 
+void session_begin_console(struct session *session)
+{
+    become(session, SESSION_CONSOLE);
+    end_greeting(session);
+    session->front->with.metrics->logins++;
+    session->held_back = true;
+    listen_again(session);
+}
+
 /* ---- cancels ----------------------------------------------------------------------------- */
 
 void session_wait_for_cancel(struct session *session, const void *backend)
@@ -560,25 +583,4 @@ void session_wait_for_cancel(struct session *session, const void *backend)
     end_greeting(session);
     if (backend == NULL)
         session_close(session);
-}
-
-const void *session_cancel(struct session *session)
-{
-    struct backend *backend = session->lease.backend;
-
-    if (session->state == SESSION_QUEUEING) {
-        broker_give_up(&session->lease);
-        session_words_error(session, "ERROR", ERR_CANCELED, err_text(ERR_CANCELED));
-        session->sent.refusing = true;
-        session->sent.begun_failed = session->sent.begun_length > 0;
-        session->held_back = true;
-        rest(session);
-        return NULL;
-    }
-    if (backend == NULL || broker_cancel(&session->lease) != ERR_OK)
-        return NULL;
-    if (backend->canceling == 0)
-        return NULL;
-    metrics_of(session)->cancels++;
-    return backend;
 }

@@ -6,7 +6,7 @@
  *          |                         |  `-> BEGUN '|                    |
  *          |                         `-------------^--------------------'
  *          |          `--> REPLICATING
- *          `--> CANCELING            (from anywhere)  --> LEAVING --> CLOSING
+ *          `--> CANCELING, CONSOLE   (from anywhere)  --> LEAVING --> CLOSING
  *
  * What a session does with bytes, where it may go from each state, and what it says when
  * it stays there for too long is one row of the table `life` in session.c. A session's
@@ -26,6 +26,7 @@
 #include "proxy/broker.h"
 #include "proxy/tally.h"
 
+struct console;
 struct front;
 struct greeting;
 struct subscriptions;
@@ -42,6 +43,7 @@ struct subscriptions;
     X(HOLDING,   "idle_in_transaction") /* keeps its server, in mid-transaction */               \
     X(PINNED,    "idle_pinned")         /* keeps its server for what it has set up there */      \
     X(REPLICATING, "replicating")       /* has a server of its own until it leaves */ \
+    X(CONSOLE, "console")               /* talks to weir itself, and never gets a server */ \
     X(CANCELING, "canceling")           /* no client: a cancel request, until it was delivered */ \
     X(LEAVING,   "leaving")             /* is told our last words */                             \
     X(CLOSING,   "closing")
@@ -64,9 +66,12 @@ struct session {
     struct front *front;
     struct link link; /* in front->sessions[state] */
     struct peer peer;
+    uint32_t came_s;                     /* when it was connected, in s of the loop */
     struct greeting *greeting;           /* while GREETING or WELCOMING */
     const void *canceling;               /* while CANCELING: the backend it waits for */
     struct subscriptions *subscriptions; /* NULL: it has never listened */
+    struct console *console;             /* NULL: it is none of the console's */
+    char *login;                         /* who it has logged in as; NULL: the user of its place */
     uint64_t id;
     uint64_t since; /* when it came into its state, in ms of the loop */
     struct tally tally;
@@ -76,11 +81,12 @@ struct session {
     uint8_t key[SESSION_KEY_SIZE];
     uint8_t key_size; /* how much of it the client was given */
     uint8_t state;
-    bool in_bytes;      /* is being shown bytes now */
-    bool counted;       /* among the clients that max_client_conn counts */
-    bool held_back;     /* has bytes that wait until the server has answered */
-    bool half_seen;     /* the message after those is short, and not complete */
-    bool server_paused; /* its server is not read until it has read */
+    uint8_t replication; /* enum startup_replication */
+    bool in_bytes;       /* is being shown bytes now */
+    bool counted;        /* among the clients that max_client_conn counts */
+    bool held_back;      /* has bytes that wait until the server has answered */
+    bool half_seen;      /* the message after those is short, and not complete */
+    bool server_paused;  /* its server is not read until it has read */
 };
 
 /* Takes the connection waiting at listener. Fails without a trace. */
@@ -88,6 +94,9 @@ void session_accept(struct front *front, uv_stream_t *listener);
 
 /* The greeting is over: the client is who it says, and belongs to lease.place. */
 void session_welcome(struct session *session);
+
+/* The greeting is over: the client talks to its console from now on, which it has. */
+void session_begin_console(struct session *session);
 
 /* A cancel request was passed on to this backend; or to none. */
 void session_wait_for_cancel(struct session *session, const void *backend);
@@ -107,8 +116,14 @@ const void *session_cancel(struct session *session);
 /* It has been in its state for too long. */
 void session_expire(struct session *session);
 
+/* It has no server any more. */
+void session_rest(struct session *session);
+
 /* What the client has sent ahead is looked at again. */
 void session_go_on(struct session *session);
+
+/* Whose lease that is; NULL: it is not a session's, or there is none. */
+const struct session *session_with(const struct broker_lease *lease);
 
 /* In the log. */
 struct log_who session_who(const struct session *session, char address[64]);

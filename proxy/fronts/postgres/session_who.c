@@ -9,8 +9,10 @@ struct log_who session_who(const struct session *session, char address[64])
     return (struct log_who){
         .kind = 'C',
         .id = session->id,
-        .database = place ? place->terms.database : NULL,
-        .user = place ? place->terms.user : NULL,
+        .database = place              ? place->terms.database
+                    : session->console ? "pgbouncer"
+                                       : NULL,
+        .user = place ? place->terms.user : session->login,
         .address = address,
     };
 }

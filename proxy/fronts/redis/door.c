@@ -151,11 +151,16 @@ static void fail_all(struct door *door, enum guest_state state)
         guest_fail(guest, ERR_SHUTTING_DOWN, NULL);
 }
 
+void door_close(struct door *door)
+{
+    for (size_t i = 0; i < door->upstreams_length; i++)
+        listener_close_all(&door->upstreams[i].listeners);
+}
+
 void door_drain(struct door *door)
 {
     door->draining = true;
-    for (size_t i = 0; i < door->upstreams_length; i++)
-        listener_close_all(&door->upstreams[i].listeners);
+    door_close(door);
     fail_all(door, GUEST_RESTING);
     fail_all(door, GUEST_SENDING);
     fail_all(door, GUEST_SUBSCRIBED); /* has nothing that ends, */

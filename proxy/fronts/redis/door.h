@@ -63,7 +63,10 @@ enum err door_listen(struct door *door, char why[256]) MUST_CHECK;
 void door_turn(struct door *door);
 void door_tick(struct door *door, uint64_t now);
 
-/* No new guests; those who are owed nothing go now, the others when they are answered. Stop: all
+/* No new guests. */
+void door_close(struct door *door);
+
+/* The same; those who are owed nothing go now, the others when they are answered. Stop: all
  * at once, and all lines after them. */
 void door_drain(struct door *door);
 void door_stop(struct door *door);

@@ -384,7 +384,7 @@ static struct guest *create(struct upstream *upstream, struct identity *identity
     guest->upstream = upstream;
     guest->identity = identity;
     guest->id = ++door->next_id;
-    guest->since = door_now(door);
+    guest->since = guest->came = door_now(door);
     follow_init(&guest->follow);
     guest->follow.db = upstream->config->url.database;
     list_push_back(&door->guests[GUEST_RESTING], &guest->link);

@@ -72,15 +72,15 @@ struct guest {
     struct bytes held;         /* messages that came in the middle of a reply */
     char *name;                /* CLIENT SETNAME; NULL: none */
     char *refusal;             /* what its next request is answered, since it cannot be done */
-    uint64_t since, id;
-    size_t unread;        /* of its last words, when that was last looked at */
-    uint32_t owed;        /* replies it has not got */
-    uint32_t reply_bytes; /* of the one that comes now, as far as that is of interest */
-    uint8_t stalls;       /* so often in a row that was no less */
-    uint8_t state;        /* enum guest_state */
-    uint8_t calm;         /* so many small replies since the last large one, while is_heavy */
-    bool is_heavy;        /* its replies are large: they come over a line of its own */
-    bool is_checking;     /* Redis is asked whether its claim is true */
+    uint64_t since, came, id;  /* since: in its state; came: was connected */
+    size_t unread;             /* of its last words, when that was last looked at */
+    uint32_t owed;             /* replies it has not got */
+    uint32_t reply_bytes;      /* of the one that comes now, as far as that is of interest */
+    uint8_t stalls;            /* so often in a row that was no less */
+    uint8_t state;             /* enum guest_state */
+    uint8_t calm;              /* so many small replies since the last large one, while is_heavy */
+    bool is_heavy;             /* its replies are large: they come over a line of its own */
+    bool is_checking;          /* Redis is asked whether its claim is true */
     bool claim_is_true;
     bool is_moving; /* its own line is on its way to the guest's database */
     bool is_mid;    /* it has had the beginning of a reply, and not its end */

@@ -8,6 +8,7 @@ enum {
     MOST_NAMES = 1000000,
     LONGEST_NAME = 64 * 1024,
     LONGEST_MESSAGE = 32 * 1024 * 1024, /* Redis itself closes a subscriber at that */
+    MOST_TRIES = 3,
     QUIET_MS = 30000, /* after that a silent line is asked whether it is still there */
 };
 
@@ -203,8 +204,20 @@ static void on_opened(struct line *line)
 
     upstream_log(pubsub->identity->upstream, line, "new connection to server", "it subscribes");
     pubsub->identity->upstream->metrics.links_opened++;
+    pubsub->tries = 0;
     topics_opened(&pubsub->topics, door_now(door_of(pubsub)));
     pump(pubsub);
+}
+
+/* One that was closed while it logged in was there: it is tried again before anybody is told. */
+static bool is_opened_again(struct pubsub *pubsub, const struct line *line, enum err e)
+{
+    if (line->state != LINE_OPENING || e != ERR_BACKEND_LOST || pubsub->tries >= MOST_TRIES)
+        return false;
+    pubsub->tries++;
+    line_close(pubsub->line);
+    open_line(pubsub);
+    return true;
 }
 
 static void on_lost(struct line *line, enum err e, const char *why, const char *reply)
@@ -212,14 +225,14 @@ static void on_lost(struct line *line, enum err e, const char *why, const char *
     struct pubsub *pubsub = line->owner;
     struct metrics_redis *metrics = &pubsub->identity->upstream->metrics;
 
-    (void)e;
     (void)reply;
     upstream_log(pubsub->identity->upstream, line, "closing because", why);
     if (line->state == LINE_OPEN)
         metrics->links_lost++;
     else
         metrics->links_not_opened++;
-    lose(pubsub);
+    if (!is_opened_again(pubsub, line, e))
+        lose(pubsub);
     pump(pubsub);
 }
 

@@ -26,6 +26,7 @@ struct pubsub {
     struct topics topics;
     struct line *line; /* NULL: closed */
     bool pumping, is_hearing;
+    unsigned tries; /* to open a line again that was closed while it logged in */
 };
 
 struct pubsub_ear {
