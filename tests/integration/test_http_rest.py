@@ -227,6 +227,17 @@ def test_who_has_no_token_is_refused(weir):
     assert stranger.ask("POST", f"/?_token={TOKEN}", ["GET", "k"]) == (200, {"result": "v"})
 
 
+def test_where_it_is_open_no_link_is_a_command(redis_door):
+    anyone = Rest(redis_door(http={"open": 1}), token=None)
+    assert anyone.one("SET", "k", "v") == (200, {"result": "OK"})
+    for path in ("/set/k/link", "/set/k/link?_token=anything-at-all-here", "/subscribe/c", "/monitor"):
+        assert anyone.ask("GET", path)[0] == 403
+    assert anyone.ask("HEAD", "/set/k/link")[0] == 403
+    assert anyone.ask("POST", "/get/k") == (200, {"result": "v"})
+    assert anyone.ask("POST", "/set/k/page", Origin="https://evil.example")[0] == 403
+    assert anyone.ask("GET", "/get/k", Authorization="Bearer anything-at-all-here") == (200, {"result": "v"})
+
+
 def test_who_may_only_read_does_not_write(weir, rest):
     reader = Rest(weir, READER)
     rest.one("SET", "k", "v")

@@ -133,6 +133,8 @@ static void let_in(struct exchange *exchange, const struct who_answer *answer)
     ask_free(&events->ask);
     if (answer->redis == NULL)
         fail(events, 403, "ERR this token is for no Redis");
+    else if (gate_is_anyones_link(exchange, answer))
+        fail(events, 403, "ERR without Authorization commands come by POST");
     else if (answer->redis_read_only)
         fail(events, 400, "NOPERM this token is for commands that read");
     else if (ask_rest_path(&events->ask, &parts, &limits, &error) != ERR_OK)

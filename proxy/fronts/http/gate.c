@@ -161,6 +161,15 @@ void gate_forget(struct gate *gate, struct exchange *exchange)
     }
 }
 
+/* A configured token is a proof, be it in the address; a header is what no link can send. */
+bool gate_is_anyones_link(const struct exchange *exchange, const struct who_answer *answer)
+{
+    enum exchange_method method = exchange_request(exchange)->method;
+
+    return answer->token == NULL && (method == EXCHANGE_GET || method == EXCHANGE_HEAD) &&
+           exchange_header(exchange, "Authorization").length == 0;
+}
+
 /* ---- what it may use --------------------------------------------------------------------- */
 
 enum err gate_find_place(struct gate *gate, const struct who_answer *answer, struct slice database,

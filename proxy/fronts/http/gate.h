@@ -63,6 +63,10 @@ void gate_open(struct gate *gate, struct exchange *exchange, const struct who_as
 /* The client is gone: no event comes any more. Of one that waits for nothing, nothing happens. */
 void gate_forget(struct gate *gate, struct exchange *exchange);
 
+/* Whether any page in a browser of this machine may have sent it, and proved nothing: a picture's
+ * address is fetched by GET without Origin. Nothing that does anything is for such a request. */
+bool gate_is_anyones_link(const struct exchange *exchange, const struct who_answer *answer);
+
 /* WWW-Authenticate and Retry-After, as the refusal has them. */
 void gate_add_headers(struct exchange *exchange, const struct who_answer *answer);
 

@@ -468,6 +468,10 @@ static void let_in(struct exchange *exchange, const struct who_answer *answer)
         fail(rest, 403, "ERR this token is for no Redis");
         return;
     }
+    if (gate_is_anyones_link(exchange, answer)) {
+        fail(rest, 403, "ERR without Authorization commands come by POST");
+        return;
+    }
     if (read_body(rest, &error) != ERR_OK) {
         fail_with(rest, &error);
         return;
