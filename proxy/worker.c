@@ -68,6 +68,7 @@ static void stop(struct worker *worker)
     enter(worker, WORKER_STOPPING, STOP_MS);
     listener_close_all(&worker->listeners);
     front_stop(&worker->front);
+    rest_home_stop(&worker->rest);
     door_stop(&worker->door);
     stop_http(worker);
     errand_home_stop(&worker->errands);
@@ -195,6 +196,7 @@ static void on_tick(void *owner, uint64_t now)
     hub_tick(&worker->hub, now);
     front_tick(&worker->front, now);
     door_tick(&worker->door, now);
+    rest_tick(&worker->rest, now);
     errand_home_tick(&worker->errands, now);
     if (now >= worker->phase_ends)
         end_phase(worker);
@@ -324,6 +326,7 @@ static enum err set_up_gate(struct worker *worker)
         .errands = &worker->errands,
     };
     gate_init(&worker->gate);
+    rest_home_init(&worker->rest, &worker->gate, &worker->door, &worker->alarm);
     return ERR_OK;
 }
 
@@ -436,7 +439,7 @@ static enum err listen_http(struct worker *worker, char why[256])
     if (http->listen_port == 0)
         return ERR_OK;
     options.routes = worker->routes;
-    options.routes_length = routes_make(worker->routes, http);
+    options.routes_length = routes_make(worker->routes, worker->config);
     worker->http_is_open = true; /* to be closed, whatever comes of it */
     e = http_open(&worker->http, &options, http->listen_addr, (uint16_t)http->listen_port);
     if (e != ERR_OK) {

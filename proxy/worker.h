@@ -30,6 +30,7 @@
 #include "proxy/fronts/http/errand.h"
 #include "proxy/fronts/http/gate.h"
 #include "proxy/fronts/http/http.h"
+#include "proxy/fronts/http/rest.h"
 #include "proxy/fronts/http/who.h"
 #include "proxy/fronts/postgres/front.h"
 #include "proxy/fronts/redis/door.h"
@@ -58,6 +59,7 @@ struct worker {
     struct errand_home errands;
     struct who who;
     struct gate gate;
+    struct rest_home rest;
     struct exchange_handler routes[ROUTES_MOST];
     struct http http;
     struct metrics_process metrics;

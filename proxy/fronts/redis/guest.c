@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/fronts/redis/guest_parts.h"
 
@@ -372,23 +373,33 @@ static bool is_one_too_many(struct guest *guest)
     return true;
 }
 
-void guest_accept(struct upstream *upstream, uv_stream_t *listener)
+static struct guest *create(struct upstream *upstream, struct identity *identity)
 {
     struct door *door = upstream->door;
     struct guest *guest = calloc(1, sizeof(*guest));
-    enum err e;
 
     if (guest == NULL)
-        return;
-    upstream->metrics.accepted++;
+        return NULL;
     guest->door = door;
     guest->upstream = upstream;
-    guest->identity = upstream_first_identity(upstream);
+    guest->identity = identity;
     guest->id = ++door->next_id;
     guest->since = guest->came = door_now(door);
     follow_init(&guest->follow);
     guest->follow.db = upstream->config->url.database;
     list_push_back(&door->guests[GUEST_RESTING], &guest->link);
+    return guest;
+}
+
+void guest_accept(struct upstream *upstream, uv_stream_t *listener)
+{
+    struct door *door = upstream->door;
+    struct guest *guest = create(upstream, upstream_first_identity(upstream));
+    enum err e;
+
+    if (guest == NULL)
+        return;
+    upstream->metrics.accepted++;
     e = stream_accept(&guest->stream, door->with.streams, &stream_events, listener);
     if (e != ERR_OK) {
         enter(guest, GUEST_CLOSING); /* and on_closed will come */
@@ -402,5 +413,24 @@ void guest_accept(struct upstream *upstream, uv_stream_t *listener)
     if (is_one_too_many(guest))
         guest_fail(guest, ERR_TOO_MANY_CLIENTS, "max number of clients reached");
     else if (door->draining)
+        guest_fail(guest, ERR_SHUTTING_DOWN, NULL);
+}
+
+void guest_adopt(struct upstream *upstream, int fd, struct identity *identity)
+{
+    struct door *door = upstream->door;
+    struct guest *guest = create(upstream, identity);
+
+    if (guest == NULL) {
+        close(fd);
+        return;
+    }
+    if (stream_adopt(&guest->stream, door->with.streams, &stream_events, fd) != ERR_OK) {
+        enter(guest, GUEST_CLOSING); /* and on_closed will come */
+        return;
+    }
+    stream_read(&guest->stream);
+    enter(guest, GUEST_RESTING);
+    if (door->draining)
         guest_fail(guest, ERR_SHUTTING_DOWN, NULL);
 }

@@ -96,6 +96,10 @@ struct guest {
 
 void guest_accept(struct upstream *upstream, uv_stream_t *listener);
 
+/* One that comes from within weir, over a connected socket, which is taken; who it is was found out
+ * before. max_clients does not count it: whoever it is for was counted at another door. */
+void guest_adopt(struct upstream *upstream, int fd, struct identity *identity);
+
 void guest_ready(struct guest *guest);
 void guest_refused(struct guest *guest, enum err e, const char *why, const char *reply);
 void guest_hear(struct guest *guest, const struct trunk_run *run, struct slice bytes);
