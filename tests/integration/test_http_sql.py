@@ -308,9 +308,9 @@ def test_a_request_that_takes_too_long_is_canceled(start, postgres):
     assert sql.rows("select 1 as n") == [{"n": 1}]
 
 
-def test_copy_is_refused(start):
+def test_copy_is_refused(start, postgres):
+    postgres.sql("drop table if exists copied; create table copied (n int)")
     sql = Sql(start(default_pool_size=1))
-    sql.rows("create table if not exists copied (n int)")
     for query in ("copy copied to stdout", "copy copied from stdin", "copy (select generate_series(1, 100000)) to stdout"):
         for ask in ({"query": query}, {"queries": [{"query": query}]}):
             assert sql.error(ask)["code"] == "0A000"
