@@ -147,27 +147,27 @@ def test_copy_is_refused_and_the_others_go_on(door):
 
 @pytest.fixture
 def table(postgres):
-    postgres.sql("drop table if exists things; create table things (n int unique deferrable initially deferred);"
-                 "grant all on things to public")
-    yield lambda: postgres.sql("select count(*) from things").strip()
-    postgres.sql("drop table things")
+    postgres.sql("drop table if exists db_things; create table db_things (n int unique deferrable initially deferred);"
+                 "grant all on db_things to public")
+    yield lambda: postgres.sql("select count(*) from db_things").strip()
+    postgres.sql("drop table db_things")
 
 
 def test_a_transaction_is_committed(door, table):
-    answer = ask(door(), "insert into things values (1)", "insert into things values (2)", mode="transaction")
+    answer = ask(door(), "insert into db_things values (1)", "insert into db_things values (2)", mode="transaction")
     assert (answer["committed"], answer["errors"], codes(answer)) == (True, 0, [None, None])
     assert table() == "2"
 
 
 def test_an_error_rolls_a_transaction_back(door, table):
-    answer = ask(door(), "insert into things values (1)", "select 1/0", "insert into things values (2)",
+    answer = ask(door(), "insert into db_things values (1)", "select 1/0", "insert into db_things values (2)",
                  mode="transaction")
     assert (answer["committed"], codes(answer)) == (False, [None, "22012", "25P02"])
     assert table() == "0"
 
 
 def test_a_commit_that_fails_says_why(door, table):
-    answer = ask(door(), "insert into things values (1)", "insert into things values (1)", mode="transaction")
+    answer = ask(door(), "insert into db_things values (1)", "insert into db_things values (1)", mode="transaction")
     assert (answer["committed"], answer["error"]["sqlstate"], codes(answer)) == (False, "23505", [None, None])
     assert table() == "0"
 
@@ -177,7 +177,7 @@ def test_a_transaction_has_its_options(door, table):
     said = dict(mode="transaction", isolation="serializable", read_only=True, deferrable=True)
     answer = ask(weir, "show transaction_isolation", "show transaction_read_only", "show transaction_deferrable", **said)
     assert [list(row[0].values())[0] for row in rows(answer)] == ["serializable", "on", "on"]
-    answer = ask(weir, "insert into things values (1)", **said)
+    answer = ask(weir, "insert into db_things values (1)", **said)
     assert (codes(answer), answer["committed"]) == (["25006"], False)
 
 
@@ -408,32 +408,32 @@ def test_queries_and_bytes_in_are_limited(door, postgres):
 # ---- bad input ---------------------------------------------------------------------------------
 
 BAD = {
-    "nothing": b"", "no json": b"hello", "half": b'{"queries": ["insert into things values (1)"', "an array": b"[]",
-    "two": b'{"queries":["insert into things values (1)"]} {}', "no queries": b"{}", "null": b'{"queries":null}',
-    "queries a string": b'{"queries":"insert into things values (1)"}',
-    "a number in queries": b'{"queries":["insert into things values (1)", 1]}',
+    "nothing": b"", "no json": b"hello", "half": b'{"queries": ["insert into db_things values (1)"', "an array": b"[]",
+    "two": b'{"queries":["insert into db_things values (1)"]} {}', "no queries": b"{}", "null": b'{"queries":null}',
+    "queries a string": b'{"queries":"insert into db_things values (1)"}',
+    "a number in queries": b'{"queries":["insert into db_things values (1)", 1]}',
     "sql a number": b'{"queries":[{"sql":1}]}', "params no list": b'{"queries":[{"sql":"select 1","params":{}}]}',
-    "db a number": b'{"queries":["insert into things values (1)"],"db":1}',
-    "db empty": b'{"queries":["insert into things values (1)"],"db":""}',
-    "timeout negative": b'{"queries":["insert into things values (1)"],"timeout_ms":-1}',
-    "timeout text": b'{"queries":[{"sql":"insert into things values (1)","timeout_ms":"1"}]}',
-    "unknown key": b'{"queries":["insert into things values (1)"],"mod":"parallel"}',
-    "unknown mode": b'{"queries":["insert into things values (1)"],"mode":"serial"}',
-    "unknown on_error": b'{"queries":["insert into things values (1)"],"on_error":"ignore"}',
-    "isolation": b'{"queries":["insert into things values (1)"],"mode":"transaction","isolation":"none"}',
-    "isolation alone": b'{"queries":["insert into things values (1)"],"isolation":"serializable"}',
-    "read_only text": b'{"queries":["insert into things values (1)"],"mode":"transaction","read_only":"yes"}',
-    "format": b'{"queries":["insert into things values (1)"],"format":"xml"}',
-    "max_rows": b'{"queries":["insert into things values (1)"],"max_rows":1.5}',
-    "redis empty": b'{"queries":["insert into things values (1)",{"redis":[]}]}',
-    "both": b'{"queries":[{"sql":"insert into things values (1)","redis":["GET","k"]}]}',
-    "duplicate": b'{"queries":["insert into things values (1)"],"queries":["insert into things values (2)"]}',
-    "utf-8": b'{"queries":["insert into things values (1) -- \xff"]}',
-    "zero": b'{"queries":["insert into things values (1) -- \\u0000"]}',
-    "surrogate": b'{"queries":["insert into things values (1) -- \\ud800"]}',
+    "db a number": b'{"queries":["insert into db_things values (1)"],"db":1}',
+    "db empty": b'{"queries":["insert into db_things values (1)"],"db":""}',
+    "timeout negative": b'{"queries":["insert into db_things values (1)"],"timeout_ms":-1}',
+    "timeout text": b'{"queries":[{"sql":"insert into db_things values (1)","timeout_ms":"1"}]}',
+    "unknown key": b'{"queries":["insert into db_things values (1)"],"mod":"parallel"}',
+    "unknown mode": b'{"queries":["insert into db_things values (1)"],"mode":"serial"}',
+    "unknown on_error": b'{"queries":["insert into db_things values (1)"],"on_error":"ignore"}',
+    "isolation": b'{"queries":["insert into db_things values (1)"],"mode":"transaction","isolation":"none"}',
+    "isolation alone": b'{"queries":["insert into db_things values (1)"],"isolation":"serializable"}',
+    "read_only text": b'{"queries":["insert into db_things values (1)"],"mode":"transaction","read_only":"yes"}',
+    "format": b'{"queries":["insert into db_things values (1)"],"format":"xml"}',
+    "max_rows": b'{"queries":["insert into db_things values (1)"],"max_rows":1.5}',
+    "redis empty": b'{"queries":["insert into db_things values (1)",{"redis":[]}]}',
+    "both": b'{"queries":[{"sql":"insert into db_things values (1)","redis":["GET","k"]}]}',
+    "duplicate": b'{"queries":["insert into db_things values (1)"],"queries":["insert into db_things values (2)"]}',
+    "utf-8": b'{"queries":["insert into db_things values (1) -- \xff"]}',
+    "zero": b'{"queries":["insert into db_things values (1) -- \\u0000"]}',
+    "surrogate": b'{"queries":["insert into db_things values (1) -- \\ud800"]}',
     "deep": b'{"queries":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "deep params": b'{"queries":[{"sql":"insert into things values ($1)","params":[' + b"[" * 5000 + b"]" * 5000 + b"]}]}",
-    "huge number": b'{"queries":["insert into things values (1)"],"timeout_ms":1e999}',
+    "deep params": b'{"queries":[{"sql":"insert into db_things values ($1)","params":[' + b"[" * 5000 + b"]" * 5000 + b"]}]}",
+    "huge number": b'{"queries":["insert into db_things values (1)"],"timeout_ms":1e999}',
 }
 
 
@@ -482,7 +482,7 @@ def raw(weir, text):
 
 
 def test_smuggling_and_half_bodies_execute_nothing(shared, table):
-    body = b'{"queries":["insert into things values (1)"]}'
+    body = b'{"queries":["insert into db_things values (1)"]}'
     head = b"POST /db HTTP/1.1\r\nHost: localhost\r\n"
     length = b"Content-Length: %d\r\n" % len(body)
     for text, status in ((head + length + b"Transfer-Encoding: chunked\r\n\r\n" + body, b"400"),
