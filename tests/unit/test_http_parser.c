@@ -92,9 +92,16 @@ static const struct {
      "CHUNKED\r\n\r\n3\r\nabc\r\nA\r\n\n\n\n\n\n\n\n\n\n\n\r\n"
      "0\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
      "POST / = abc\n\n\n\n\n\n\n\n\n\n; GET /b; "},
-    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0;c\r\nContent-Length: 9"
+    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0;c\r\nContent-Lengths: "
+     "9"
      "\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
      "POST / = abc; GET /b; "},
+    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: "
+     "b\r\ncontent-length: 9"
+     "\r\n\r\n",
+     "400; "},
+    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n",
+     "400; "},
     {"POST / HTTP/1.1\r\nContent-Length: 32\r\n\r\n01234567890123456789012345678901",
      "POST / = 01234567890123456789012345678901; "},
     {"POST / HTTP/1.1\r\nContent-Length: 33\r\n\r\n", "413 at once; "},

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proxy/fronts/http/parser_trailer.h"
+
 enum { GO_ON = 0, STOP = -1 };
 
 #ifdef HAVE_LLHTTP
@@ -413,8 +415,10 @@ static int on_name(machine *m, const char *at, size_t length)
     struct parser *parser = m->data;
     struct parser_header *header;
 
-    if (parser->in_body) /* a trailer */
+    if (parser->in_body) {
+        parser_trailer_add(parser, at, length);
         return GO_ON;
+    }
     if (parser->headers_length == 0 || parser->in_value) {
         if (parser->headers_length == PARSER_HEADERS_MOST)
             return stop(parser, 431);
@@ -433,7 +437,7 @@ static int on_value(machine *m, const char *at, size_t length)
     struct parser_header *header;
 
     if (parser->in_body)
-        return GO_ON;
+        return parser_trailer_is_right(parser) ? GO_ON : stop(parser, 400);
     header = &parser->headers[parser->headers_length - 1];
     if (!parser->in_value)
         header->value = (uint16_t)parser->text.length;

@@ -79,6 +79,8 @@ struct parser {
     bool in_value; /* of a header */
     char last;     /* byte of framing that was read */
     struct bytes text, body;
+    char trailer[20]; /* the name of the one that is being read */
+    size_t trailer_length;
     size_t target_length; /* of text, which begins with it */
     size_t headers_length;
     struct parser_header headers[PARSER_HEADERS_MOST];
