@@ -22,10 +22,18 @@ def wait_until(happened, what="the condition", patience=PATIENCE):
         time.sleep(0.01)
 
 
+GIVEN = set()
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Never the same twice: who was given one may not have come to listen there yet."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
 
 
 def server_user():

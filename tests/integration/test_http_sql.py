@@ -309,9 +309,9 @@ def test_a_request_that_takes_too_long_is_canceled(start, postgres):
 
 
 def test_copy_is_refused(start, postgres):
-    postgres.sql("drop table if exists copied; create table copied (n int)")
+    postgres.sql("drop table if exists not_copied; create table not_copied (n int)")
     sql = Sql(start(default_pool_size=1))
-    for query in ("copy copied to stdout", "copy copied from stdin", "copy (select generate_series(1, 100000)) to stdout"):
+    for query in ("copy not_copied to stdout", "copy not_copied from stdin", "copy (select generate_series(1, 100000)) to stdout"):
         for ask in ({"query": query}, {"queries": [{"query": query}]}):
             assert sql.error(ask)["code"] == "0A000"
             assert sql.rows("select 1 as n") == [{"n": 1}]

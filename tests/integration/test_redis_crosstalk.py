@@ -110,4 +110,3 @@ def test_the_test_above_notices_a_proxy_that_is_wrong(server, fault):
     world, mixer = asyncio.run(both())
     assert mixer.done, "the mixer has done it"
     assert world.violations, f"nobody noticed: {dict(world.count)}"
-    assert time.monotonic() - world.started < 29, "at once, and not at the end"
