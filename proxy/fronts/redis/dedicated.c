@@ -114,13 +114,6 @@ static enum err ask(struct line *line, uint8_t kind, struct slice bytes, uint64_
     return line_ask(line, line, &note, bytes, now);
 }
 
-static void put(struct bytes *out, struct slice bulk)
-{
-    bytes_print(out, "$%zu\r\n", bulk.length);
-    bytes_add(out, bulk.at, bulk.length);
-    bytes_add(out, "\r\n", 2);
-}
-
 static enum err ask_auth(const struct identity *identity, struct line *line, uint64_t now)
 {
     struct connect_target target = upstream_target(identity, 0, 2);
@@ -137,8 +130,8 @@ static enum err ask_auth(const struct identity *identity, struct line *line, uin
     }
     bytes_print(&out, "*%d\r\n$4\r\nAUTH\r\n", target.user.length > 0 ? 3 : 2);
     if (target.user.length > 0)
-        put(&out, target.user);
-    put(&out, target.password);
+        resp_add_bulk(&out, target.user);
+    resp_add_bulk(&out, target.password);
     if (!out.failed)
         e = ask(line, CLEAN_OK, (struct slice){out.at, out.length}, now);
     if (out.at != NULL)

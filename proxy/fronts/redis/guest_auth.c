@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/redis/resp.h"
 #include "proxy/fronts/postgres/secret.h"
 #include "proxy/fronts/redis/guest_parts.h"
 
@@ -66,13 +67,6 @@ static void believe(struct guest *guest, struct identity *identity)
 
 /* ---- by Redis ---------------------------------------------------------------------------- */
 
-static void put(struct bytes *out, struct slice bulk)
-{
-    bytes_print(out, "$%zu\r\n", bulk.length);
-    bytes_add(out, bulk.at, bulk.length);
-    bytes_add(out, "\r\n", 2);
-}
-
 /* AUTH as the client means it, over a line where nothing else is said: so it does not matter
  * who that line has become. */
 static void ask_redis(struct guest *guest, struct shared_lane *lane, struct slice name,
@@ -84,8 +78,8 @@ static void ask_redis(struct guest *guest, struct shared_lane *lane, struct slic
 
     bytes_print(&out, "*%d\r\n$4\r\nAUTH\r\n", name.at != NULL ? 3 : 2);
     if (name.at != NULL)
-        put(&out, name);
-    put(&out, password);
+        resp_add_bulk(&out, name);
+    resp_add_bulk(&out, password);
     shared_watch(lane, door_now(guest->door));
     if (e == ERR_OK)
         e = out.failed ? ERR_NO_MEMORY

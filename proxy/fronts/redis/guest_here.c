@@ -7,7 +7,7 @@
 /* No connection of Redis itself has such a number, so that none is hit by it (CLIENT KILL). */
 #define FIRST_ID (1ull << 40)
 
-static bool is_word(struct slice argument, const char *word)
+bool guest_here_is_word(struct slice argument, const char *word)
 {
     size_t length = strlen(word);
 
@@ -144,12 +144,12 @@ static bool read_options(const struct request *request, struct hello *hello)
     const struct slice *args = request->args;
 
     for (size_t i = 2; i < request->count; i++) {
-        if (i + 2 < request->count && is_word(args[i], "auth")) {
+        if (i + 2 < request->count && guest_here_is_word(args[i], "auth")) {
             hello->has_user = true;
             hello->user = args[i + 1];
             hello->password = args[i + 2];
             i += 2;
-        } else if (i + 1 < request->count && is_word(args[i], "setname")) {
+        } else if (i + 1 < request->count && guest_here_is_word(args[i], "setname")) {
             hello->has_name = true;
             hello->name = args[++i];
         } else {

@@ -78,6 +78,9 @@ void guest_take_shared(struct guest *guest, struct slice bytes, uint32_t count);
 bool guest_here(struct guest *guest, const struct request *request,
                 const struct verb_use *use) MUST_CHECK;
 
+/* Whether an argument is that word, in any case. */
+bool guest_here_is_word(struct slice argument, const char *word);
+
 /* ---- guest_auth.c ------------------------------------------------------------------------ */
 
 /* Whether it is who it says: name.at is NULL for Redis's default user. False: that is being asked,

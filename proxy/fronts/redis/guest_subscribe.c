@@ -107,13 +107,6 @@ void guest_subscribe_speak(struct guest *guest)
 
 /* ---- what a subscriber may say ----------------------------------------------------------- */
 
-static bool is_word(struct slice argument, const char *word)
-{
-    size_t length = strlen(word);
-
-    return argument.length == length && strncasecmp((const char *)argument.at, word, length) == 0;
-}
-
 static void pong(struct guest *guest, struct slice echo)
 {
     char head[64];
@@ -179,7 +172,7 @@ bool guest_subscribe_answers(struct guest *guest, const struct request *request,
     if (!use->is_known) /* that it does not know, or not so, Redis says first */
         return false;
     if (request->count <= 2 && request->shown == request->count &&
-        is_word(request->args[0], "ping"))
+        guest_here_is_word(request->args[0], "ping"))
         pong(guest, request->count == 2 ? request->args[1] : (struct slice){0});
     else
         refuse(guest, request);
